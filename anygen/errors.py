@@ -1,0 +1,76 @@
+"""The one exception of anygen: a fixed code, a fixed public sentence, and a detail for the person who called.
+
+Every layer raises `AnyGenError(code, detail)`. What leaves the process (a server's reply, the `error` field of a
+`results.jsonl` record) is `error.public()`: the code, the sentence that `PUBLIC_TEXT` fixes for it, and the fields that
+were named as safe. The detail (found, expected, what to do) is shown to whoever called the Python function and goes to
+the log; it may name local paths, so it never goes to a client.
+"""
+
+PUBLIC_TEXT: dict[str, str] = {
+    # The request
+    "invalid_request": "The request is not well formed.",
+    "invalid_parameter": "A parameter is outside what it may be.",
+    "context_length_exceeded": "The conversation is longer than the model's context.",
+    "placeholder_mismatch": "The number of media placeholders and of media differ.",
+    "modality_not_supported": "This model has no part for the modality asked for.",
+    "bad_line": "The line is not a readable record.",
+    "duplicate_id": "Two records have the same id.",
+    # Media handed in
+    "media_empty": "The medium holds no data.",
+    "media_unreadable": "The medium cannot be read.",
+    "media_truncated": "The medium ends before its data does.",
+    "media_too_large": "The medium is larger than allowed.",
+    "media_too_small": "The medium is smaller than allowed.",
+    "media_too_short": "The medium is shorter than allowed.",
+    "media_type_not_allowed": "The medium's format is not one of those allowed.",
+    "media_no_video_stream": "The medium holds no pictures.",
+    "media_no_audio_stream": "The medium holds no sound.",
+    "media_timeout": "Reading the medium took longer than allowed.",
+    "media_not_finite": "The medium holds values that are not finite numbers.",
+    "invalid_media_array": "The array is not a medium of a known shape and type.",
+    "invalid_base64": "The base64 text cannot be decoded.",
+    # Where media may come from and go to
+    "url_not_allowed": "The address is not one that may be read.",
+    "path_not_allowed": "The path is not one that may be read or written.",
+    "storage_error": "The result cannot be stored.",
+    # The run
+    "generation_not_finite": "The model's output holds values that are not finite numbers.",
+    "out_of_memory": "There is not enough memory for this item.",
+    "worker_died": "The worker process ended before the item was done.",
+    "cancelled": "The item was cancelled.",
+    "overloaded": "Too many requests are waiting.",
+    "internal_error": "An internal error occurred.",
+    # The model
+    "model_load_error": "The model cannot be loaded.",
+    "hub_unavailable": "The model hub cannot be reached.",
+    "hub_access_denied": "The model hub refused access.",
+}
+"""Every code there is, with the sentence a client may see."""
+
+
+class AnyGenError(Exception):
+    """A fault with a fixed code.
+
+    Args:
+        code: a key of `PUBLIC_TEXT`.
+        detail: what was found; what was expected; what to do. For the caller and the log, not for a client.
+        fields: facts that are safe to show to anybody, e.g. `where="messages[0].content[2]"`, `found=3, limit=2`.
+    """
+
+    def __init__(self, code: str, detail: str = "", **fields: str | int | float):
+        self.message = PUBLIC_TEXT[code]
+        super().__init__(f"{code}: {detail or self.message}")
+        self.code = code
+        self.detail = detail
+        self.fields = fields
+
+    def public(self) -> dict[str, str | int | float]:
+        """What a client may see: `{"code", "message"}` and the safe fields."""
+        return {"code": self.code, "message": self.message, **self.fields}
+
+    def __reduce__(self):
+        return _rebuild, (self.code, self.detail, self.fields)
+
+
+def _rebuild(code: str, detail: str, fields: dict) -> AnyGenError:
+    return AnyGenError(code, detail, **fields)
