@@ -1,0 +1,116 @@
+"""What a generator is: a frozen model that turns a condition into pictures, films or sounds.
+
+Steps 8 and 9 of the data flow meet here: an output projector makes a `Condition` (N items), a `Generator` denoises it
+into N media. The condition's names and shapes are declared by the generator (`condition_spec`) and nobody else types
+them: output projectors build their heads from that declaration.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+StepCallback = Callable[[int, int], None]
+"""Called after each denoising step with (step, number of steps), counted from 1."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The tensors that a generator takes in place of a prompt, for N items.
+
+    `tensors` maps the generator's own argument names (`prompt_embeds`, ...) to tensors (N, *condition_spec[name]).
+    """
+
+    tensors: dict[str, Tensor]
+
+    def __post_init__(self):
+        sizes = {name: len(tensor) for name, tensor in self.tensors.items()}
+        if not sizes or len(set(sizes.values())) != 1:
+            raise ValueError(f"a condition needs one or more tensors of one batch size; found {sizes}")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def select(self, indices: Sequence[int] | Tensor) -> Condition:
+        """The condition of some of the items, in the order of `indices`."""
+        index = torch.as_tensor(indices, dtype=torch.long)
+        return Condition({name: tensor[index.to(tensor.device)] for name, tensor in self.tensors.items()})
+
+    def to(self, *args, **kwargs) -> Condition:
+        """Every tensor moved or cast as by `Tensor.to`."""
+        return Condition({name: tensor.to(*args, **kwargs) for name, tensor in self.tensors.items()})
+
+    @staticmethod
+    def cat(conditions: Sequence[Condition]) -> Condition:
+        """Conditions of several items as one batch."""
+        names = conditions[0].tensors
+        return Condition({name: torch.cat([condition[name] for condition in conditions]) for name in names})
+
+
+class Generator(nn.Module, ABC):
+    """Contract of every generator; a leaf says how its pipeline is called.
+
+    Sampling is a pure function of (condition, one `torch.Generator` an item, parameters): item i of a batch equals
+    item i alone. Parameters are frozen; gradients flow through `denoising_loss` into the condition only.
+    """
+
+    modality: str
+    """What is made: "image", "video" or "audio"."""
+
+    @property
+    @abstractmethod
+    def condition_spec(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each condition tensor of one item, e.g. {"prompt_embeds": (77, 768)}."""
+
+    @property
+    @abstractmethod
+    def default_parameters(self) -> dict[str, int | float]:
+        """The sampling parameters that `generate` takes, with the values it uses when none are given."""
+
+    @abstractmethod
+    def encode_text(self, captions: Sequence[str]) -> Condition:
+        """The generator's own reading of captions, tau_X: the target of the alignment loss (survey eq. 4)."""
+
+    def null_condition(self, batch_size: int) -> Condition:
+        """The condition of the empty caption: what classifier-free guidance leads away from."""
+        return Condition.cat([self.encode_text([""])] * batch_size)
+
+    @abstractmethod
+    def encode_media(self, media: Sequence) -> Tensor:
+        """Media of this modality -> scaled latents (N, C, ...), what the denoiser is trained on."""
+
+    @abstractmethod
+    def generate(
+        self,
+        condition: Condition,
+        *,
+        generators: Sequence[torch.Generator],
+        negative: Condition | None = None,
+        callback: StepCallback | None = None,
+        **parameters,
+    ) -> list:
+        """Denoise N items together.
+
+        `generators`: one seeded generator an item. `negative`: what guidance leads away from, the null condition by
+        default. `parameters`: any of `default_parameters`. Returns N PIL images, `Video`s or `Audio`s.
+        Raises ValueError for an unknown parameter and ArithmeticError where a result is not finite.
+        """
+
+    @abstractmethod
+    def denoising_loss(self, latents: Tensor, condition: Condition, *, generator: torch.Generator) -> Tensor:
+        """The latent diffusion loss (survey eq. 5) in the scheduler's own prediction type; a scalar.
+
+        `latents` (N, C, ...) as from `encode_media`. Time steps and noise are drawn from `generator`.
+        """
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the generator to a folder in the layout of its library."""

@@ -1,0 +1,1 @@
+"""The recipes that train every part of nano from scratch; `run.py` is the order in which they go."""
