@@ -20,7 +20,8 @@ MEDIA: tuple[Modality, ...] = ("image", "video", "audio")
 class Audio:
     """Mono sound.
 
-    Raises `invalid_media_array` for another shape, type or rate and `media_not_finite` for NaN or infinity.
+    Raises `invalid_media_array` for another shape, type or rate. Whether the samples are finite is asked where they come
+    from (`load_audio`: `media_not_finite`) and where they go to (`save_audio`: `generation_not_finite`).
     """
 
     waveform: np.ndarray
@@ -34,8 +35,6 @@ class Audio:
             raise AnyGenError(
                 "invalid_media_array", f"Audio.sampling_rate is {self.sampling_rate}; expected a whole number of Hz > 0"
             )
-        if not np.isfinite(self.waveform).all():
-            raise AnyGenError("media_not_finite", "Audio.waveform holds NaN or infinity; expected finite samples")
 
     @property
     def duration(self) -> float:
