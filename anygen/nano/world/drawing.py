@@ -122,7 +122,9 @@ class Pen:
         across = along[:, ::-1] * (-1, 1) / np.linalg.norm(along, axis=1, keepdims=True) * (width / 2)
         self.polygon(np.concatenate([line + across, (line - across)[::-1]]), color)
 
-    def arc(self, x: float, y: float, radius: float, span: tuple[float, float], width: float, color: RGB) -> None:
+    def arc(
+        self, x: float, y: float, radius: float, span: tuple[float, float], width: float, color: RGB | None = None
+    ) -> None:
         """A part of a circle's rim, from and to the angles of `span` in degrees (0 is right, 90 is down)."""
         angles = np.radians(np.linspace(*span, 13))
         self.band(np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1), width, color)

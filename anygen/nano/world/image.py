@@ -21,12 +21,12 @@ from anygen.nano.world.things import mix_paint, sketch
 MIDDLE = PICTURE_SIZE / 2
 CENTERS = {"left": (17, MIDDLE), "right": (47, MIDDLE), "top": (MIDDLE, 17), "bottom": (MIDDLE, 47), "center": (MIDDLE,) * 2}
 """Centre of a lone thing for each place, (x, y) in pixels."""
-RELATION_CENTERS = {"left of": ((17, MIDDLE), (47, MIDDLE)), "above": ((MIDDLE, 17), (MIDDLE, 47))}
+RELATION_CENTERS = {"left of": ((16.5, MIDDLE), (47.5, MIDDLE)), "above": ((MIDDLE, 16.5), (MIDDLE, 47.5))}
 """Centres of the main thing and of its companion for each relation."""
 TRIPLE_CENTERS = (((32, 17), (17, 46), (47, 46)), ((17, 18), (47, 18), (32, 47)))
 """Three equal things stand in a triangle, one above two or two above one."""
 LONE_SIZES = {"small": (20, 24), "large": (34, 40)}
-TWO_SIZES = {"small": (16, 18), "large": (26, 28)}
+TWO_SIZES = {"small": (16, 18), "large": (25, 27)}
 THREE_SIZES = {"small": (15, 17), "large": (23, 26)}
 """Range of the longer side in pixels when one, two or three things share the picture."""
 DARK_BACKGROUNDS = ("black", "night")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from anygen.nano.world.drawing import DARK, GLASS, LIGHT, WOOD, Pen, mirror
 
 
@@ -85,10 +87,12 @@ def draw_house(pen: Pen) -> None:
 
 
 def draw_ball(pen: Pen) -> None:
-    """A ball with a broad band across and a spot above and below it."""
+    """A beach ball: three narrow panels that run from a button off its middle to the rim."""
     pen.ellipse(0, 0, 1)
-    tilt = pen.vary(0.12, 0.1)
-    pen.arc(-1.5, 0, 1.35, (-43, 43), 0.13, pen.contrast)
-    pen.arc(1.5, 0, 1.35, (137, 223), 0.13, pen.contrast)
-    pen.band([(-0.98, tilt), (0, tilt - 0.1), (0.98, tilt)], 0.13, pen.contrast)
-    pen.band([(0, -0.99), (0, 0.99)], 0.13, pen.contrast)
+    button = (pen.vary(-0.15, 0.08), pen.vary(-0.3, 0.06))
+    panel = DARK if min(pen.main) > 200 else LIGHT
+    start = pen.rng.uniform(0, 120)
+    for first in (start, start + 120, start + 240):
+        rim = np.radians(np.linspace(first, first + 38, 6))
+        pen.polygon([button, *np.stack([np.cos(rim), np.sin(rim)], axis=1)], panel)
+    pen.ellipse(*button, 0.17, color=panel)

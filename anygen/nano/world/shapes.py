@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from anygen.nano.world.drawing import Pen, rotation, unit_circle
+from anygen.nano.world.drawing import Pen, rotation
 
 
 def draw_circle(pen: Pen) -> None:
@@ -39,8 +39,9 @@ def draw_cross(pen: Pen) -> None:
 
 
 def draw_ring(pen: Pen) -> None:
-    rim = np.concatenate([unit_circle(), unit_circle()[:1]])
-    pen.polygon(np.concatenate([rim, rim[::-1] * pen.vary(0.55, 0.04)]))
+    width = pen.vary(0.45, 0.04)
+    for span in ((0, 184), (180, 364)):
+        pen.arc(0, 0, 1 - width / 2, span, width)
 
 
 def draw_crescent(pen: Pen) -> None:

@@ -49,7 +49,7 @@ THINGS_DRAWN = {
 PAINTS: dict[str, RGB] = {
     "red": (218, 34, 38),
     "orange": (250, 134, 18),
-    "yellow": (252, 218, 40),
+    "yellow": (254, 226, 44),
     "green": (38, 160, 62),
     "blue": (36, 84, 222),
     "purple": (134, 52, 182),

@@ -88,7 +88,7 @@ def _spins(pose: Pose, rng: random.Random) -> list[Pose]:
     """Once around its upright axis like a coin: an eighth of a turn per frame, the width as its cosine."""
     phase = rng.uniform(-12, 12)
     widths = [abs(math.cos(math.radians(phase + 45 * i))) for i in range(NUM_FRAMES)]
-    return [replace(pose, aspect=pose.aspect * max(width, 0.15)) for width in widths]
+    return [replace(pose, aspect=pose.aspect * max(width, 0.2)) for width in widths]
 
 
 def _blinks(pose: Pose, rng: random.Random) -> list[Pose | None]:
