@@ -19,7 +19,7 @@ def bell(rng: np.random.Generator) -> np.ndarray:
     partials = ((0.5, 0.5), (1.0, 0.9), (1.19, 0.6), (2.0, 1.0), (2.74, 0.45), (4.1, 0.25))
     sustain = rng.uniform(0.35, 0.5)
     strike = sum(
-        gain * np.sin(2 * np.pi * ratio * strike_note * time()) * np.exp2(-(ratio**0.6) / sustain * time())
+        gain * tone(glide(SECONDS, ratio * strike_note)) * decay(SECONDS, sustain / ratio**0.6, attack=0.002)
         for ratio, gain in partials
     )
     if rng.random() < 0.5:
