@@ -1,0 +1,264 @@
+"""READ THIS FIRST: the any-to-any model, from what was said and shown to the conditions of the generators.
+
+    encode       media                    -> encoder tokens   (N, P, D_enc)   frozen
+    project in   encoder tokens           -> LLM embeddings   (N, K, D_llm)   trained
+    merge        into the places that the chat template keeps -> (B, T, D_llm)
+    LLM          embeddings               -> hidden states, logits            frozen, or LoRA
+    project out  states at a signal run   -> Condition        (N, ...)        trained
+    generate     Condition, seeds         -> media                            frozen
+
+`forward` is one pass over whole conversations, for training. Inference goes on from the same `collate` and `embed` with
+`decoding.py`, and `pipeline.py` joins the steps for the user. Files: `checkpoint.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anygen.bridges import SignalBridge, SignalSpec
+from anygen.chat import Inputs, MediaSlot, SignalRun, pad_scripts, write_script
+from anygen.encoders import Encoder
+from anygen.errors import AnyGenError
+from anygen.generators.generator import Condition, Generator
+from anygen.llm import Backbone, BackboneConfig
+from anygen.messages import Part, read_conversation
+from anygen.projectors import (
+    InputProjectorConfig,
+    OutputProjectorConfig,
+    build_input_projector,
+    build_output_projector,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyGenConfig:
+    """How the parts are joined; each part has a configuration of its own, and widths are asked of the neighbours."""
+
+    format_version: int = 1
+    model_type: str = "anygen"
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    signals: dict[str, SignalSpec] = field(default_factory=dict)
+    """Modalities that the model answers in -> their runs of signal tokens."""
+    input_projectors: dict[str, InputProjectorConfig] = field(default_factory=dict)
+    """Modalities that the model reads -> their input projectors."""
+    output_projectors: dict[str, OutputProjectorConfig] = field(default_factory=dict)
+    """Modalities that the model answers in -> their output projectors."""
+    conditions: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    """What each generator declared it takes, recorded so that the projectors can be built and trained without it."""
+
+    def __post_init__(self):
+        spoken = {"signals": self.signals, "output_projectors": self.output_projectors, "conditions": self.conditions}
+        if len({frozenset(group) for group in spoken.values()}) > 1:
+            found = "; ".join(f"{name}: {', '.join(group) or 'none'}" for name, group in spoken.items())
+            raise ValueError(f"signals, output_projectors and conditions must name the same modalities; found {found}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOutput:
+    """One pass over B rows of T positions."""
+
+    logits: Tensor
+    """float[B, T, V], of the token after each position."""
+    hidden_states: Tensor
+    """float[B, T, D_llm]: the last layer's, after the final norm."""
+    input_embeddings: Tensor
+    """float[B, T, D_llm]: what the LLM read, media merged in."""
+
+
+class AnyGenModel(nn.Module):
+    """Encoders, input projectors, an LLM, signal bridges and generators, each exchangeable.
+
+    Args:
+        config: how they are joined.
+        encoders: one for each modality that is read; one object may serve several.
+        backbone: the LLM with its tokenizer.
+        generators: one for each modality that is made. May be left out for training without them.
+
+    Raises:
+        AnyGenError: `model_load_error` where a part does not fit its neighbour.
+    """
+
+    def __init__(
+        self,
+        config: AnyGenConfig,
+        *,
+        encoders: Mapping[str, Encoder],
+        backbone: Backbone,
+        generators: Mapping[str, Generator] | None = None,
+    ):
+        super().__init__()
+        self.config = config
+        self.encoders = nn.ModuleDict(encoders)
+        self.backbone = backbone
+        self.generators = nn.ModuleDict(generators or {})
+        _check_parts(self)
+        self.input_projectors = nn.ModuleDict({
+            modality: build_input_projector(part, in_dim=encoders[modality].width(modality), out_dim=backbone.width)
+            for modality, part in config.input_projectors.items()
+        })
+        self.bridges = nn.ModuleDict({
+            modality: SignalBridge(
+                config.signals[modality],
+                build_output_projector(part, in_dim=backbone.width, condition_spec=config.conditions[modality]),
+            )
+            for modality, part in config.output_projectors.items()
+        })
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, modalities: Sequence[str] | None = None) -> AnyGenModel:
+        """Load "nano", a model folder, or a model of the hub; see `checkpoint.load_model`."""
+        from anygen.checkpoint import load_model
+
+        return load_model(source, modalities=modalities)
+
+    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
+        """Write the model folder that `from_pretrained` reads; see `checkpoint.save_model`."""
+        from anygen.checkpoint import save_model
+
+        save_model(self, folder, dtype=dtype)
+
+    # Conversations -> token rows
+
+    def collate(
+        self,
+        conversations: Sequence[Any],
+        *,
+        add_generation_prompt: bool = False,
+        certain_tokens: str = "learned",
+    ) -> Inputs:
+        """Conversations as one batch, for training (padded right, labels) or to go on speaking (padded left).
+
+        Each is whatever `read_conversation` takes. Raises `modality_not_supported` for media that no part of this model
+        reads or makes, and `context_length_exceeded` with both numbers. `certain_tokens`: see `chat.write_script`.
+        """
+        scripts = [
+            write_script(
+                read_conversation(conversation),
+                self.backbone,
+                signals=self.config.signals,
+                num_tokens=self.num_embeddings,
+                add_generation_prompt=add_generation_prompt,
+                certain_tokens=certain_tokens,
+            )
+            for conversation in conversations
+        ]
+        longest, limit = max(len(script.ids) for script in scripts), self.backbone.context_length
+        if longest > limit:
+            raise AnyGenError(
+                "context_length_exceeded",
+                f"found a conversation of {longest} tokens; this model takes {limit}; shorten it, or pass truncate=True",
+                found=longest,
+                limit=limit,
+            )
+        return pad_scripts(scripts, pad_id=self.backbone.pad_id, side="left" if add_generation_prompt else "right")
+
+    def num_embeddings(self, part: Part) -> int:
+        """K: how many LLM embeddings a user's medium takes."""
+        if part.type not in self.input_projectors:
+            detail = f"{part.where or 'a part'}: found {part.type}; this model reads {', '.join(self.input_modalities)}"
+            raise AnyGenError("modality_not_supported", detail, found=part.type)
+        given = self.encoders[part.type].num_tokens(part.type) if part.features is None else len(part.features)
+        return self.input_projectors[part.type].num_tokens(given)
+
+    # Token rows -> logits and states
+
+    def forward(self, inputs: Inputs) -> ModelOutput:
+        """Read whole conversations at once."""
+        embeddings = self.embed(inputs)
+        hidden = self.backbone(
+            embeddings, attention_mask=inputs.attention_mask, position_ids=inputs.position_ids
+        )
+        return ModelOutput(logits=self.backbone.logits(hidden), hidden_states=hidden, input_embeddings=embeddings)
+
+    def embed(self, inputs: Inputs) -> Tensor:
+        """float[B, T, D_llm]: token embeddings, with each medium's embeddings merged into its slot."""
+        embeddings = self.backbone.embed(inputs.input_ids)
+        for modality in self.input_projectors:
+            slots = [slot for slot in inputs.slots if slot.part.type == modality]
+            if slots:
+                projected = self.input_projectors[modality](self.encode(modality, [slot.part for slot in slots]))
+                embeddings = merge(embeddings, projected.to(embeddings.dtype), slots)
+        return embeddings
+
+    @torch.no_grad()
+    def encode(self, modality: str, parts: Sequence[Part]) -> Tensor:
+        """Encoder tokens of N media, float[N, P, D_enc]: computed in one batch, or given with the parts."""
+        device = self.backbone.device
+        if all(part.features is not None for part in parts):
+            return torch.stack([part.features for part in parts]).to(device)
+        encoder = self.encoders[modality]
+        inputs = encoder.preprocess(modality, [part.media for part in parts])
+        return encoder(modality, inputs.to(device))
+
+    # States of a signal run -> the generator's condition
+
+    def project_out(self, modality: str, hidden_states: Tensor, input_embeddings: Tensor) -> Condition:
+        """States and embeddings at N runs of signal tokens, float[N, R, D_llm] each -> the generator's condition."""
+        return self.bridges[modality].condition(hidden_states, input_embeddings)
+
+    def project_runs(self, output: ModelOutput, runs: Sequence[SignalRun]) -> Condition:
+        """The condition of N runs of one modality, read out of a forward pass."""
+        (modality,) = {run.part.type for run in runs}
+        return self.project_out(modality, gather(output.hidden_states, runs), gather(output.input_embeddings, runs))
+
+    def null_condition(self, modality: str, batch_size: int) -> Condition:
+        """The trained condition of no request at all, N times."""
+        return self.bridges[modality].null_condition(batch_size)
+
+    @property
+    def input_modalities(self) -> tuple[str, ...]:
+        """What the model reads, "text" first."""
+        return ("text", *self.input_projectors)
+
+    @property
+    def output_modalities(self) -> tuple[str, ...]:
+        """What the model answers in, "text" first."""
+        return ("text", *self.bridges)
+
+
+def merge(embeddings: Tensor, media: Tensor, slots: Sequence[MediaSlot]) -> Tensor:
+    """Put item n of `media` float[N, K, D] into slot n of `embeddings` float[B, T, D]; returns a new tensor.
+
+    Raises `AnyGenError("placeholder_mismatch")` where a slot is not as long as its medium.
+    """
+    for slot in slots:
+        if slot.length != media.shape[1]:
+            raise AnyGenError(
+                "placeholder_mismatch",
+                f"{slot.part.where or slot.part.type}: found {media.shape[1]} embeddings; the sequence keeps {slot.length} places",
+            )
+    return embeddings.index_put(_places(slots, device=embeddings.device), media)
+
+
+def gather(values: Tensor, runs: Sequence[SignalRun]) -> Tensor:
+    """The rows of `values` float[B, T, D] at N runs of R positions -> float[N, R, D]."""
+    return values[_places(runs, device=values.device)]
+
+
+def _places(spans: Sequence[MediaSlot | SignalRun], *, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(row, position) of N spans of one length L: int64[N, 1] and int64[N, L]."""
+    rows = torch.tensor([[span.item] for span in spans], device=device)
+    starts = torch.tensor([[span.start] for span in spans], device=device)
+    return rows, starts + torch.arange(spans[0].length, device=device)
+
+
+def _check_parts(model: AnyGenModel) -> None:
+    """Refuse parts that do not fit, with both sides named."""
+    config, backbone = model.config, model.backbone
+    for modality in config.input_projectors:
+        if modality not in model.encoders:
+            raise AnyGenError("model_load_error", f"input_projectors.{modality}: found no encoder that reads {modality}")
+    for modality, signal in config.signals.items():
+        found = tuple(backbone.special_ids(signal.tokens))
+        if found != signal.ids:
+            raise AnyGenError("model_load_error", f"signals.{modality}.ids: found {signal.ids}; the tokenizer has {found}")
+    for modality, generator in model.generators.items():
+        declared, recorded = generator.condition_spec, config.conditions.get(modality)
+        if declared != recorded:
+            raise AnyGenError("model_load_error", f"conditions.{modality}: found {recorded}; the generator takes {declared}")

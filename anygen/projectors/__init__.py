@@ -1,0 +1,29 @@
+"""The trained adapters on both sides of the LLM, looked up by name in two dicts.
+
+Input projectors stand between an encoder and the LLM (step 4 of the data flow), output projectors between the LLM's
+signal states and a generator (step 8).
+"""
+
+from anygen.projectors.input import InputProjector, InputProjectorConfig, LinearProjector, MLPProjector
+from anygen.projectors.output import OutputProjector, OutputProjectorConfig, TransformerProjector
+
+INPUT_PROJECTORS: dict[str, type[InputProjector]] = {"linear": LinearProjector, "mlp": MLPProjector}
+OUTPUT_PROJECTORS: dict[str, type[OutputProjector]] = {"transformer": TransformerProjector}
+
+
+def build_input_projector(config: InputProjectorConfig, *, in_dim: int, out_dim: int) -> InputProjector:
+    """The input projector that `config.type` names; widths are those of the encoder and of the LLM."""
+    return _look_up(INPUT_PROJECTORS, config.type)(config, in_dim=in_dim, out_dim=out_dim)
+
+
+def build_output_projector(
+    config: OutputProjectorConfig, *, in_dim: int, condition_spec: dict[str, tuple[int, ...]]
+) -> OutputProjector:
+    """The output projector that `config.type` names; widths are those of the LLM and of the generator's condition."""
+    return _look_up(OUTPUT_PROJECTORS, config.type)(config, in_dim=in_dim, condition_spec=condition_spec)
+
+
+def _look_up(classes: dict, name: str) -> type:
+    if name not in classes:
+        raise ValueError(f"found the projector type {name!r}; expected one of {', '.join(classes)}")
+    return classes[name]
