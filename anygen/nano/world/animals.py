@@ -49,7 +49,7 @@ def draw_dog(pen: Pen) -> None:
         pen.blob([(0.42 * side, -0.78), (0.85 * side, -0.62), (1.02 * side, 0.0), (0.86 * side, droop),
                   (0.62 * side, 0.05), (0.58 * side, -0.42)], pen.shade)  # fmt: skip
     pen.ellipse(0, 0.72, 0.15, 0.24, (235, 90, 110))
-    pen.ellipse(0, 0.38, 0.36, 0.3, LIGHT)
+    pen.ellipse(0, 0.38, 0.34, 0.27, LIGHT)
     pen.ellipse(0, 0.24, 0.17, 0.12, DARK)
     pen.band([(0, 0.3), (0, 0.52)], 0.05, DARK)
     for side in (-1, 1):
@@ -60,16 +60,16 @@ def draw_bee(pen: Pen) -> None:
     """A bee that flies right: stripes across the body, two wings up, a sting behind."""
     pen.polygon([(-0.7, 0.1), (-1.02, 0.24), (-0.7, 0.34)], DARK)
     lift = pen.vary(0, 8)
-    pen.ellipse(-0.28, -0.44, 0.24, 0.46, (222, 238, 250), turn=-30 + lift)
-    pen.ellipse(0.12, -0.46, 0.24, 0.48, (236, 246, 254), turn=12 + lift)
+    pen.ellipse(-0.3, -0.44, 0.19, 0.36, (222, 238, 250), turn=-30 + lift)
+    pen.ellipse(0.06, -0.48, 0.2, 0.38, (236, 246, 254), turn=12 + lift)
     for x in (0.62, 0.86):
-        pen.band([(x - 0.05, -0.1), (x + 0.1, -0.5)], 0.06, DARK)
-        pen.ellipse(x + 0.1, -0.52, 0.08, color=DARK)
-    pen.ellipse(-0.1, 0.22, 0.74, 0.46)
-    for x, half in ((-0.42, 0.39), (-0.06, 0.44)):
-        pen.blob([(x - 0.09, 0.22 - half), (x + 0.09, 0.22 - half), (x + 0.13, 0.22), (x + 0.09, 0.22 + half),
-                  (x - 0.09, 0.22 + half), (x - 0.05, 0.22)], pen.contrast)  # fmt: skip
-    pen.ellipse(0.62, 0.16, 0.36)
+        pen.band([(x - 0.05, -0.1), (x + 0.08, -0.42)], 0.07)
+        pen.ellipse(x + 0.08, -0.44, 0.08)
+    pen.ellipse(-0.1, 0.22, 0.74, 0.54)
+    for x, half in ((-0.44, 0.44), (-0.06, 0.5)):
+        pen.blob([(x - 0.07, 0.22 - half), (x + 0.06, 0.22 - half), (x + 0.11, 0.22), (x + 0.06, 0.22 + half),
+                  (x - 0.07, 0.22 + half), (x - 0.03, 0.22)], pen.contrast)  # fmt: skip
+    pen.ellipse(0.62, 0.16, 0.4)
     _eye(pen, 0.74, 0.08, 0.13)
     pen.arc(0.7, 0.2, 0.16, (30, 130), 0.05, pen.contrast)
 

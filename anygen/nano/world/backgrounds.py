@@ -14,7 +14,7 @@ SIDE = PICTURE_SIZE * OVERSAMPLING
 
 def _gradient(top: RGB, bottom: RGB) -> Image.Image:
     rows = np.linspace(top, bottom, SIDE).round().astype(np.uint8)
-    return Image.fromarray(np.repeat(rows[:, None], SIDE, axis=1))
+    return Image.fromarray(rows[:, None]).resize((SIDE, SIDE), Image.Resampling.NEAREST)
 
 
 def _shifted(color: RGB, amount: int) -> RGB:

@@ -76,7 +76,7 @@ class Pen:
     def __init__(self, color: RGB, rng: random.Random):
         self.main = color
         is_dark = brightness(color) < 0.2
-        self.shade = blend(color, LIGHT, 0.3) if is_dark else blend(color, (0, 0, 0), 0.3)
+        self.shade = blend(color, LIGHT, 0.2) if is_dark else blend(color, (0, 0, 0), 0.18)
         """A second tone of the main colour for folds, seams and parts that lie behind."""
         self.tint = blend(color, (255, 255, 255), 0.3)
         """A lighter tone of the main colour for gleams."""

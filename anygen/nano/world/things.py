@@ -64,7 +64,7 @@ PAINTS: dict[str, RGB] = {
 def mix_paint(color: str, rng: random.Random) -> RGB:
     """A shade that everyone calls `color`: its `PAINTS` with a little play in hue, saturation and brightness."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in PAINTS[color]))
-    hue = (hue + rng.uniform(-0.012, 0.012)) % 1
+    hue = (hue + rng.uniform(-0.008, 0.008)) % 1
     saturation = min(1.0, saturation * rng.uniform(0.94, 1.06))
     value = min(1.0, value * rng.uniform(0.94, 1.06))
     return tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(hue, saturation, value))

@@ -18,8 +18,8 @@ def draw_car(pen: Pen) -> None:
     pen.polygon([(0.04, -0.06), (0.04, roof + 0.13), (0.2, roof + 0.13), (0.42, -0.06)], GLASS)
     pen.ellipse(0.9, 0.08, 0.1, color=GOLD)
     pen.band([(-0.03, 0), (-0.03, 0.36)], 0.05, pen.shade)
-    _wheel(pen, -0.52, 0.42, 0.24)
-    _wheel(pen, 0.54, 0.42, 0.24)
+    _wheel(pen, -0.52, 0.42, 0.22)
+    _wheel(pen, 0.54, 0.42, 0.22)
 
 
 def draw_train(pen: Pen) -> None:
@@ -32,9 +32,9 @@ def draw_train(pen: Pen) -> None:
     pen.box(0.14, -0.88, 1, -0.68, pen.shade)
     pen.box(0.4, -0.52, 0.76, -0.12, GLASS)
     pen.box(-0.3, -0.33, -0.2, 0.4, pen.shade)
-    _wheel(pen, -0.5, 0.5, 0.22)
-    _wheel(pen, 0.0, 0.5, 0.22)
-    _wheel(pen, 0.6, 0.43, 0.31)
+    _wheel(pen, -0.5, 0.5, 0.2)
+    _wheel(pen, 0.0, 0.5, 0.2)
+    _wheel(pen, 0.6, 0.43, 0.28)
 
 
 def draw_boat(pen: Pen) -> None:
