@@ -25,11 +25,10 @@ def is_array(source: object) -> bool:
 def pixels_from_array(source: object, *, ndim: int) -> np.ndarray:
     """uint8 (H, W, 3) for `ndim` 3, (T, H, W, 3) for 4. Raises `invalid_media_array` and `media_not_finite`."""
     array = _to_numpy(source)
-    if ndim == 3 and array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != ndim or min(array.shape) < 1:
+    grey = ndim == 3 and array.ndim == 2
+    if array.ndim != ndim - grey or array.size == 0:
         raise _unclear(array, "(H, W), (H, W, C) or (C, H, W)" if ndim == 3 else "(T, H, W, C) or (T, C, H, W)")
-    array = np.moveaxis(array, _channel_axis(array), -1)
+    array = array[..., None] if grey else np.moveaxis(array, _channel_axis(array), -1)
     array = _to_bytes(array)
     if array.shape[-1] == 1:
         array = np.repeat(array, 3, axis=-1)

@@ -74,7 +74,7 @@ def check_format(head: bytes, modality: Modality) -> str:
     Raises `media_empty`, `media_type_not_allowed`, or `media_unreadable` where the bytes are no known format at all.
     """
     if not head:
-        raise AnyGenError("media_empty", f"found 0 bytes; expected {_indefinite(modality)} file")
+        raise AnyGenError("media_empty", f"found 0 bytes; expected {modality} data")
     found = sniff_format(head)
     if found == "unknown":
         raise AnyGenError("media_unreadable", f"the bytes are no known format; expected {_expected(modality)}")
@@ -83,9 +83,5 @@ def check_format(head: bytes, modality: Modality) -> str:
     return found
 
 
-def _indefinite(modality: Modality) -> str:
-    return f"an {modality}" if modality[0] in "ai" else f"a {modality}"
-
-
 def _expected(modality: Modality) -> str:
-    return f"{_indefinite(modality)} in one of {', '.join(sorted(READABLE[modality]))}"
+    return f"{modality} data in one of {', '.join(sorted(READABLE[modality]))}"

@@ -13,8 +13,8 @@ from anygen.errors import AnyGenError
 from anygen.media.formats import HEAD_BYTES, check_format
 from anygen.media.limits import DEFAULT_LIMITS, MediaLimits
 
-_END_MARK: dict[str, bytes] = {"jpeg": b"\xff\xd9", "png": b"IEND", "gif": b"\x3b"}
-"""what the last bytes of a whole file hold"""
+_END_MARK: dict[str, bytes] = {"jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82", "gif": b"\x3b"}
+"""what a whole file ends with"""
 
 
 def decode_image(file: BinaryIO, *, limits: MediaLimits = DEFAULT_LIMITS) -> Image.Image:
@@ -74,4 +74,4 @@ def _is_cut(file: BinaryIO, found: str) -> bool:
         return len(data) < int.from_bytes(data[4:8], "little") + 8
     if found == "bmp":
         return len(data) < int.from_bytes(data[2:6], "little")
-    return _END_MARK[found] not in data[-64:]
+    return not data.rstrip(b"\0\r\n").endswith(_END_MARK[found])

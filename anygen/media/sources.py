@@ -55,6 +55,7 @@ def decode_data_url(url: str, *, limits: MediaLimits = DEFAULT_LIMITS) -> bytes:
     match = _DATA_URL.match(url[:512])
     if match is None or ";base64" not in match["parameters"].lower():
         raise AnyGenError("invalid_base64", "the data URL is not of the form data:<media type>;base64,<text>")
+    _check_base64_size(url, match.end(), limits)
     return decode_base64(url[match.end() :], limits=limits)
 
 
@@ -74,7 +75,7 @@ def split_data_url_frames(url: str, *, limits: MediaLimits = DEFAULT_LIMITS) -> 
             found=num_frames,
             limit=limits.max_frames,
         )
-    _check_size(3 * (len(url) - match.end()) // 4, limits)
+    _check_base64_size(url, match.end(), limits)
     return [decode_base64(frame, limits=limits) for frame in url[match.end() :].split(",")]
 
 
@@ -84,7 +85,7 @@ def decode_base64(text: str, *, limits: MediaLimits = DEFAULT_LIMITS) -> bytes:
     A space is refused, for it is what a `+` becomes when a URL is decoded twice: skipping it would change the data.
     Raises `media_too_large` by the text's length, before decoding, and `invalid_base64`.
     """
-    _check_size(3 * (len(text) - text.count("\n") - text.count("\r")) // 4 - 2, limits)
+    _check_base64_size(text, 0, limits)
     try:
         raw = unquote_to_bytes(text) if "%" in text else text.encode("ascii")
         return base64.b64decode(raw.translate(None, b"\r\n"), validate=True)
@@ -115,6 +116,12 @@ def _checked(file: BinaryIO, limits: MediaLimits) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def _check_base64_size(text: str, start: int, limits: MediaLimits) -> None:
+    """Check what `text[start:]` decodes to at least, without a copy of it."""
+    characters = len(text) - start - text.count("\n", start) - text.count("\r", start)
+    _check_size(3 * characters // 4 - 2, limits)
 
 
 def _check_size(size: int, limits: MediaLimits) -> None:
