@@ -25,6 +25,9 @@ PICTURE_SIZE = 64
 OVERSAMPLING = 4
 """Painted pixels per pixel of the picture along each axis."""
 
+MAX_REACH = 1.25
+"""How far, in units, a drawing's corners are from its centre at most: a square would look larger than a circle."""
+
 DARK: RGB = (40, 40, 48)
 LIGHT: RGB = (246, 244, 236)
 GLASS: RGB = (190, 228, 245)
@@ -99,12 +102,12 @@ class Pen:
         neighbours = np.stack([np.roll(knots, shift, axis=0) for shift in (1, 0, -1, -2)], axis=1)  # (N, 4, 2)
         self.polygon((_spline_weights() @ neighbours).reshape(-1, 2), color)
 
-    def ellipse(self, x: float, y: float, rx: float, ry: float | None = None, color: RGB | None = None, **turn) -> None:
-        """An ellipse around (x, y); `ry` None makes a circle. `turn=degrees` turns it clockwise."""
+    def ellipse(
+        self, x: float, y: float, rx: float, ry: float | None = None, color: RGB | None = None, *, turn: float = 0
+    ) -> None:
+        """An ellipse around (x, y), turned clockwise by `turn` degrees; without `ry` it is a circle."""
         points = unit_circle() * (rx, rx if ry is None else ry)
-        if turn:
-            points = points @ rotation(turn["turn"]).T
-        self.polygon(points + (x, y), color)
+        self.polygon((points @ rotation(turn).T if turn else points) + (x, y), color)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, color: RGB | None = None, *, corner: float = 0) -> None:
         """An upright rectangle from (x0, y0) to (x1, y1), its corners rounded with radius `corner`."""
@@ -130,11 +133,13 @@ class Pen:
         self.band(np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1), width, color)
 
     def finish(self) -> list[Patch]:
-        """The drawing, centred on the origin, its longer side 2 units."""
-        corners = np.concatenate([patch.points for patch in self.patches])
-        low, high = corners.min(axis=0), corners.max(axis=0)
-        scale = 2 / (high - low).max()
-        return [Patch((patch.points - (low + high) / 2) * scale, patch.color) for patch in self.patches]
+        """The drawing, centred on the origin: its longer side is 2 units, less where corners reach too far out."""
+        points = np.concatenate([patch.points for patch in self.patches])
+        low, high = points.min(axis=0), points.max(axis=0)
+        center, half = (low + high) / 2, (high - low).max() / 2
+        reach = np.sqrt(((points - center) ** 2).sum(axis=1).max())
+        scale = min(1 / half, MAX_REACH / reach)
+        return [Patch((patch.points - center) * scale, patch.color) for patch in self.patches]
 
 
 def mirror(points: Sequence) -> list[tuple[float, float]]:
@@ -163,11 +168,19 @@ def _spline_weights(steps: int = 6) -> np.ndarray:
     return np.concatenate([t**0, t, t**2, t**3], axis=1) @ cubic
 
 
-def paint(picture: Image.Image, drawing: list[Patch], pose: Pose, outline: RGB | int | tuple) -> None:
-    """Paint a finished drawing into `picture` (`OVERSAMPLING` pixels per pixel of `pose`), outline first.
+def paint(picture: Image.Image, drawing: list[Patch], pose: Pose, outline: RGB) -> None:
+    """Paint a finished drawing into an RGB `picture` of `OVERSAMPLING` pixels per pixel of `pose`, outline first."""
+    _fill(picture, drawing, pose, [outline] + [patch.color for patch in drawing])
 
-    A picture of mode "L" is a mask: drawing and outline become 255 there.
-    """
+
+def paint_mask(mask: Image.Image, drawing: list[Patch], pose: Pose) -> None:
+    """Set to 255 in a `mask` of mode "L" what `paint` would cover, outline included."""
+    _fill(mask, drawing, pose, [255] * (1 + len(drawing)))
+
+
+def _fill(picture: Image.Image, drawing: list[Patch], pose: Pose, inks: list[RGB] | list[int]) -> None:
+    """Paint with the first of the inks as outline and one for each patch thereafter."""
+    outline, *inks = inks
     scale = pose.size / 2 * OVERSAMPLING
     matrix = rotation(pose.angle) * scale @ np.diag((pose.aspect, 1.0))
     points = np.concatenate([patch.points for patch in drawing]) @ matrix.T
@@ -181,5 +194,5 @@ def paint(picture: Image.Image, drawing: list[Patch], pose: Pose, outline: RGB |
         if len(outer) < 32:  # few, sharp corners: round them off
             for x, y in zip(outer[::2], outer[1::2], strict=True):
                 board.ellipse((x - radius, y - radius, x + radius, y + radius), fill=outline)
-    for patch, outer in zip(drawing, outlines, strict=True):
-        board.polygon(outer, fill=255 if picture.mode == "L" else patch.color)
+    for ink, outer in zip(inks, outlines, strict=True):
+        board.polygon(outer, fill=ink)

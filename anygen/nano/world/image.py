@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from anygen.nano.world.backgrounds import paint_background
-from anygen.nano.world.drawing import OVERSAMPLING, PICTURE_SIZE, RGB, Patch, Pose, blend, paint
+from anygen.nano.world.drawing import OVERSAMPLING, PICTURE_SIZE, RGB, Patch, Pose, blend, paint, paint_mask
 from anygen.nano.world.scene import Scene
 from anygen.nano.world.things import mix_paint, sketch
 
@@ -25,7 +25,7 @@ RELATION_CENTERS = {"left of": ((16.5, MIDDLE), (47.5, MIDDLE)), "above": ((MIDD
 """Centres of the main thing and of its companion for each relation."""
 TRIPLE_CENTERS = (((32, 17), (17, 46), (47, 46)), ((17, 18), (47, 18), (32, 47)))
 """Three equal things stand in a triangle, one above two or two above one."""
-LONE_SIZES = {"small": (20, 24), "large": (34, 40)}
+LONE_SIZES = {"small": (20, 24), "large": (33, 38)}
 TWO_SIZES = {"small": (16, 18), "large": (25, 27)}
 THREE_SIZES = {"small": (15, 17), "large": (23, 26)}
 """Range of the longer side in pixels when one, two or three things share the picture."""
@@ -53,7 +53,7 @@ def render_image_and_mask(scene: Scene, rng: random.Random | int) -> tuple[np.nd
     background, things = paint_background(scene.background, rng), arrange(scene, rng)
     mask = Image.new("L", background.size)
     for thing in things:
-        paint(mask, thing.drawing, thing.pose, 255)
+        paint_mask(mask, thing.drawing, thing.pose)
     return compose(background, things), np.asarray(mask.reduce(OVERSAMPLING), dtype=np.float32) / 255
 
 
@@ -87,7 +87,7 @@ def arrange(scene: Scene, rng: random.Random) -> list[Placed]:
 
 
 def _pose(center: tuple[float, float], size: float, play: float, rng: random.Random) -> Pose:
-    margin = size / 2 + 1.5
+    margin = 0.56 * size + 0.5  # turned corners reach past half the size
     x, y = (min(max(c + rng.uniform(-play, play), margin), PICTURE_SIZE - margin) for c in center)
     return Pose(x=x, y=y, size=size, angle=rng.uniform(-8, 8), aspect=rng.uniform(0.93, 1.07))
 

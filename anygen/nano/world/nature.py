@@ -10,6 +10,7 @@ from anygen.nano.world.drawing import GOLD, LEAF, WOOD, Pen, blend, mirror
 
 
 def draw_tree(pen: Pen) -> None:
+    """A round crown on a brown trunk."""
     pen.polygon([(-0.16, 0.3), (0.16, 0.3), (0.24, 1), (-0.24, 1)], WOOD)
     wide = pen.vary(0.42, 0.05)
     for x, y, radius in ((-wide, 0.08, 0.42), (wide, 0.08, 0.42), (0, -0.45, 0.54), (0, 0.1, 0.4)):
@@ -19,6 +20,7 @@ def draw_tree(pen: Pen) -> None:
 
 
 def draw_flower(pen: Pen) -> None:
+    """Five or six petals around a golden middle, on a stem with two leaves."""
     pen.band([(0, 0), (0.04, 0.6), (0, 1.1)], 0.1, LEAF)
     pen.blob([(0.02, 0.85), (0.3, 0.52), (0.58, 0.55), (0.4, 0.82)], LEAF)
     pen.blob([(-0.02, 0.98), (-0.28, 0.7), (-0.54, 0.72), (-0.36, 0.96)], LEAF)
@@ -32,6 +34,7 @@ def draw_flower(pen: Pen) -> None:
 
 
 def draw_apple(pen: Pen) -> None:
+    """An apple with its stem and a leaf."""
     pen.band([(0, -0.5), (0.06, -0.75), (0.16, -1)], 0.13, WOOD)
     pen.blob([(0.1, -0.62), (0.3, -0.95), (0.72, -0.95), (0.5, -0.64)], LEAF)
     pen.blob(mirror([(0, -0.46), (0.4, -0.62), (0.82, -0.4), (0.9, 0.08), (0.66, 0.66), (0.3, 0.9), (0, 0.82)]))
@@ -69,6 +72,7 @@ def draw_rain(pen: Pen) -> None:
 
 
 def draw_heart(pen: Pen) -> None:
+    """A heart with a gleam."""
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     x = 16 * np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))

@@ -8,6 +8,7 @@ from anygen.nano.world.drawing import DARK, GLASS, LIGHT, WOOD, Pen, mirror
 
 
 def draw_bell(pen: Pen) -> None:
+    """A bell with its clapper below the rim."""
     pen.ellipse(pen.vary(0, 0.1), 0.76, 0.2, color=pen.shade)
     pen.ellipse(0, -0.86, 0.15)
     pen.blob(mirror([(0, -0.82), (0.3, -0.74), (0.5, -0.4), (0.56, 0.1), (0.72, 0.44), (0.88, 0.62), (0, 0.66)]))
@@ -74,6 +75,7 @@ def draw_piano(pen: Pen) -> None:
 
 
 def draw_house(pen: Pen) -> None:
+    """A house with a pitched roof, a chimney, a door and two windows."""
     chimney = pen.vary(0.5, 0.06)
     pen.box(chimney - 0.13, -0.9, chimney + 0.13, -0.3, pen.shade)
     pen.polygon([(0, -1), (1.02, -0.08), (-1.02, -0.08)])

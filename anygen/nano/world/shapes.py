@@ -10,35 +10,42 @@ from anygen.nano.world.drawing import Pen, rotation
 
 
 def draw_circle(pen: Pen) -> None:
+    """A disk."""
     pen.ellipse(0, 0, 1)
 
 
 def draw_square(pen: Pen) -> None:
+    """A square."""
     pen.box(-1, -1, 1, 1)
 
 
 def draw_triangle(pen: Pen) -> None:
+    """A triangle that stands on its base."""
     pen.polygon([(0, -0.95), (1, 0.8), (-1, 0.8)])
 
 
 def draw_star(pen: Pen) -> None:
+    """A star with five points, one of them up."""
     inner = pen.vary(0.45, 0.04)
     tips = [(1 if i % 2 == 0 else inner, math.pi * (i / 5 - 0.5)) for i in range(10)]
     pen.polygon([(radius * math.cos(angle), radius * math.sin(angle)) for radius, angle in tips])
 
 
 def draw_diamond(pen: Pen) -> None:
+    """A square set on its corner, narrower than high."""
     width = pen.vary(0.72, 0.05)
     pen.polygon([(0, -1), (width, 0), (0, 1), (-width, 0)])
 
 
 def draw_cross(pen: Pen) -> None:
+    """A plus sign with arms of equal length."""
     arm = pen.vary(0.34, 0.03)
     pen.box(-1, -arm, 1, arm)
     pen.box(-arm, -1, arm, 1)
 
 
 def draw_ring(pen: Pen) -> None:
+    """A circle with a round hole."""
     width = pen.vary(0.45, 0.04)
     for span in ((0, 184), (180, 364)):
         pen.arc(0, 0, 1 - width / 2, span, width)

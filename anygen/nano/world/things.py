@@ -8,7 +8,7 @@ import random
 from PIL import Image
 
 from anygen.nano.world import animals, nature, objects, shapes, vehicles
-from anygen.nano.world.drawing import OVERSAMPLING, RGB, Patch, Pen, Pose, blend, paint
+from anygen.nano.world.drawing import OVERSAMPLING, RGB, Patch, Pen, Pose, blend, paint, paint_mask
 
 THINGS_DRAWN = {
     "bell": objects.draw_bell,
@@ -88,6 +88,6 @@ def draw_thing(thing: str, color: RGB, rng: random.Random | int, *, size: int = 
     mask = Image.new("L", canvas.size)
     drawing, pose = sketch(thing, color, rng), Pose(x=size / 2, y=size / 2, size=size * 0.9)
     paint(canvas, drawing, pose, outline)
-    paint(mask, drawing, pose, 255)
+    paint_mask(mask, drawing, pose)
     canvas.putalpha(mask)
     return canvas.reduce(OVERSAMPLING)

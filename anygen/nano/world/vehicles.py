@@ -11,6 +11,7 @@ def _wheel(pen: Pen, x: float, y: float, radius: float) -> None:
 
 
 def draw_car(pen: Pen) -> None:
+    """A car with two windows that heads right."""
     roof = pen.vary(-0.58, 0.05)
     pen.polygon([(-0.72, 0), (-0.48, roof), (0.28, roof), (0.62, 0)])
     pen.box(-1, -0.12, 1, 0.42, corner=0.2)
@@ -38,6 +39,7 @@ def draw_train(pen: Pen) -> None:
 
 
 def draw_boat(pen: Pen) -> None:
+    """A sailing boat with two sails."""
     top = pen.vary(-0.95, 0.05)
     pen.band([(0, top), (0, 0.4)], 0.09, WOOD)
     pen.polygon([(0.08, top + 0.05), (0.85, 0.22), (0.08, 0.22)])
@@ -61,6 +63,7 @@ def draw_ambulance(pen: Pen) -> None:
 
 
 def draw_rocket(pen: Pen) -> None:
+    """A rocket on its way up, with a porthole, two fins and a flame."""
     flame = pen.vary(1.0, 0.08)
     pen.blob([(0, 0.55), (0.24, 0.62), (0.12, 0.8), (0, flame), (-0.12, 0.8), (-0.24, 0.62)], FLAME)
     pen.blob([(0, 0.55), (0.12, 0.62), (0, 0.82), (-0.12, 0.62)], GOLD)
