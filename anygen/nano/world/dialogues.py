@@ -1,0 +1,74 @@
+"""Dialogues about nano's world: what the LLM is trained and examined on.
+
+`sample_dialogue` draws a task from `TASKS` and lets its function speak. A dialogue is turns of parts; media are given by
+their scenes, so the trainer decides what to render. The assistant always names what it makes by its canonical caption
+before it makes it, and refuses in words what the world does not hold.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from anygen.nano.world import crossings, questions, requests, smalltalk
+from anygen.nano.world.scene import SPLITS, Scene
+from anygen.nano.world.turns import Dialogue, DialoguePart, DialogueTurn, Speaker
+
+__all__ = ["TASKS", "TASK_WEIGHTS", "Dialogue", "DialoguePart", "DialogueTurn", "sample_dialogue"]
+
+TASKS: dict[str, Callable[[Speaker], tuple[DialogueTurn, ...]]] = {
+    "describe image": questions.describe_image,
+    "describe video": questions.describe_video,
+    "describe audio": questions.describe_audio,
+    "questions": questions.ask_questions,
+    "questions about sound": questions.ask_about_sound,
+    "is there": questions.is_there,
+    "compare": crossings.compare,
+    "draw": requests.draw,
+    "film": requests.film,
+    "play": requests.play,
+    "bare caption": requests.bare_caption,
+    "forced media": requests.forced_media,
+    "several media": requests.several_media,
+    "edits": requests.edits,
+    "image to audio": crossings.image_to_audio,
+    "image to video": crossings.image_to_video,
+    "video to image": crossings.video_to_image,
+    "video to audio": crossings.video_to_audio,
+    "audio to image": crossings.audio_to_image,
+    "audio to video": crossings.audio_to_video,
+    "change medium": crossings.change_medium,
+    "about the world": smalltalk.about_the_world,
+    "small talk": smalltalk.small_talk,
+    "refuse": smalltalk.refuse,
+    "refuse silent": smalltalk.refuse_silent,
+}
+
+TASK_WEIGHTS = {
+    "describe image": 2, "describe video": 2, "describe audio": 1.5, "questions": 2, "questions about sound": 0.7, "is there": 1,
+    "compare": 1, "draw": 2, "film": 2, "play": 1.5, "bare caption": 2, "forced media": 0.7, "several media": 1.2, "edits": 2,
+    "image to audio": 1, "image to video": 1, "video to image": 0.8, "video to audio": 0.6, "audio to image": 1.2,
+    "audio to video": 0.8, "change medium": 1, "about the world": 0.6, "small talk": 0.5, "refuse": 1, "refuse silent": 0.4,
+}  # fmt: skip
+"""How often each task is drawn, relative to the others."""
+
+
+def sample_dialogue(
+    rng: random.Random,
+    split: str = "train",
+    task: str | None = None,
+    sample: Callable[[str], Scene] | None = None,
+) -> Dialogue:
+    """Draw a dialogue of a task (one by `TASK_WEIGHTS` where none is given); the same `rng` state gives the same one.
+
+    `split` is that of the scenes; "test" also says half of its requests in wordings that "train" never uses.
+    `sample(modality)` gives the scenes of media where given, such as those of a pool of rendered media; scenes that
+    follow from another one (an edit, an attribute at its default) are made anew.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split={split!r} is not one of {', '.join(SPLITS)}")
+    if task is None:
+        task = rng.choices(tuple(TASK_WEIGHTS), weights=tuple(TASK_WEIGHTS.values()))[0]
+    if task not in TASKS:
+        raise ValueError(f"task={task!r} is not one of {', '.join(TASKS)}")
+    return Dialogue(task=task, turns=tuple(TASKS[task](Speaker(rng, split=split, sample=sample))))

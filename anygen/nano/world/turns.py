@@ -1,0 +1,183 @@
+"""What a dialogue is made of, and the `Speaker` that draws its scenes and wordings.
+
+Between `captions.py` (one scene in words) and the dialogue files (`questions.py`, `requests.py`, `crossings.py`,
+`smalltalk.py`), whose functions each take a `Speaker` and give the turns of one dialogue.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+
+from anygen.nano.world.captions import canonical_caption
+from anygen.nano.world.scene import INVISIBLE_PAIRS, Scene, held_out_pairs, is_held_out, sample_scene, sample_tone
+
+MEDIA = ("image", "video", "audio")
+
+NATURAL_COLORS = {
+    "bell": "yellow", "drum": "red", "clock": "white", "car": "red", "train": "green", "bird": "blue", "cat": "orange",
+    "dog": "brown", "bee": "yellow", "rain": "blue", "boat": "brown", "ambulance": "white", "phone": "black",
+    "piano": "black", "rocket": "white", "heart": "red", "house": "brown", "tree": "green", "flower": "pink",
+    "sun": "yellow", "moon": "yellow", "fish": "orange", "apple": "red", "ball": "orange", "circle": "red",
+    "square": "blue", "triangle": "green", "star": "yellow", "diamond": "blue", "cross": "red", "ring": "yellow",
+    "crescent": "yellow",
+}  # fmt: skip
+"""The colour a thing gets where the user names none (the next of `FALLBACK_COLORS` where that pair is held out)."""
+
+FALLBACK_COLORS = ("red", "blue", "yellow", "green", "orange")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialoguePart:
+    """A text, or a medium given by its scene."""
+
+    type: str
+    """"text", "image", "video" or "audio"."""
+    text: str | None = None
+    """The words of a text part."""
+    scene: Scene | None = None
+    """What a media part shows or sounds like."""
+    caption: str | None = None
+    """The canonical caption of a media part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialogueTurn:
+    """What one side says in one go."""
+
+    role: str
+    """"user" or "assistant"."""
+    parts: tuple[DialoguePart, ...]
+
+    @property
+    def text(self) -> str:
+        """The words of the turn, without its media."""
+        return " ".join(part.text for part in self.parts if part.type == "text")
+
+    @property
+    def media(self) -> tuple[DialoguePart, ...]:
+        """The media parts of the turn."""
+        return tuple(part for part in self.parts if part.type != "text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialogue:
+    """Turns of user and assistant in alternation; the user begins and the assistant ends."""
+
+    task: str
+    turns: tuple[DialogueTurn, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wordings:
+    """Templates of one request. "[a|b]" stands for either, "{name}" for a slot; `test` is never said in training."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def expansions(self, split: str) -> Iterator[str]:
+        """Every wording that the templates of "train" or "test" stand for, with its slots unfilled."""
+        for template in getattr(self, split):
+            pieces = [piece.split("|") for piece in re.split(r"[\[\]]", template)]
+            yield from ("".join(choice) for choice in itertools.product(*pieces))
+
+
+class Speaker:
+    """Draws what one dialogue needs: scenes of a split, wordings, and the user's way of typing.
+
+    `sample(modality)` gives the scene of a medium (a trainer draws from what it has rendered); without it scenes are
+    drawn afresh. Scenes that follow from others (edits, unnamed attributes at their default) are never from `sample`.
+    """
+
+    def __init__(self, rng: random.Random, *, split: str = "train", sample: Callable[[str], Scene] | None = None):
+        self.rng = rng
+        self.split = split
+        self.sample = sample
+
+    def scene(self, modality: str, *, where: Callable[[Scene], bool] | None = None, tries: int = 200) -> Scene:
+        """A scene for a medium: sounding for audio, lone for video; of those, one that `where` holds for if any does."""
+        for _ in range(tries):
+            scene = self.sample(modality) if self.sample else self._fresh(modality)
+            if where is None or where(scene):
+                return scene
+        return scene if self.sample is None else Speaker(self.rng, split=self.split).scene(modality, where=where)
+
+    def _fresh(self, modality: str) -> Scene:
+        scene = sample_scene(self.rng, self.split, sounding=modality == "audio", lone=modality == "video")
+        if modality == "audio" and self.rng.random() < 0.25:
+            return replace(scene, tone=sample_tone(self.rng))
+        return scene
+
+    def allows(self, scene: Scene) -> bool:
+        """Whether the dialogue's split may contain the scene, and the eye tell it from its background."""
+        colors = [scene.color] + ([scene.companion.color] if scene.companion else [])
+        if any((color, scene.background) in INVISIBLE_PAIRS for color in colors):
+            return False
+        return self.split == "held_out" or not held_out_pairs(scene)
+
+    def plain(self, scene: Scene, *, said: Collection[str]) -> Scene:
+        """The scene with every attribute that is not `said` at its default; unchanged where the split forbids that."""
+        defaults = {"color": natural_color(scene.thing), "size": "large", "place": "center", "background": "white"}
+        plain = replace(scene, **{name: value for name, value in defaults.items() if name not in said})
+        return plain if self.allows(plain) else scene
+
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return self.rng.random() < probability
+
+    def say(self, wordings: Wordings, **slots: str) -> str:
+        """A wording with its slots filled; in the test split, half of them are of those never said in training."""
+        unseen = self.split == "test" and self.chance(0.5)
+        template = self.rng.choice(wordings.test if unseen else wordings.train)
+        words = re.sub(r"\[([^\[\]]*)\]", lambda match: self.rng.choice(match.group(1).split("|")), template)
+        return " ".join(words.format(**slots).split())
+
+    def user(self, words: str, *media: DialoguePart) -> DialogueTurn:
+        """The user's turn: media and words in either order, the words typed as people type."""
+        text = (DialoguePart(type="text", text=self._typed(words)),) if words else ()
+        return DialogueTurn(role="user", parts=media + text if self.chance(0.7) else text + media)
+
+    def _typed(self, words: str) -> str:
+        manner = self.rng.random()
+        if manner < 0.45:
+            words = words[0].upper() + words[1:]
+            return words if words[-1] in ".?!" else words + self.rng.choice((".", ".", "", "!"))
+        if manner < 0.75:
+            return words.rstrip(".?!")
+        if manner < 0.78:
+            return words.upper()
+        return words
+
+
+def natural_color(thing: str) -> str:
+    """The colour a thing has where none is named."""
+    colors = (NATURAL_COLORS[thing],) + FALLBACK_COLORS
+    return next(color for color in colors if not is_held_out(thing, color))
+
+
+def medium(modality: str, scene: Scene) -> DialoguePart:
+    """A media part."""
+    return DialoguePart(type=modality, scene=scene, caption=canonical_caption(scene, modality))
+
+
+def answer(words: str, *media: DialoguePart) -> DialogueTurn:
+    """The assistant's turn: words, then media."""
+    return DialogueTurn(role="assistant", parts=(DialoguePart(type="text", text=words),) + media)
+
+
+def show(*media: DialoguePart) -> DialogueTurn:
+    """The assistant's turn that makes media: each is named by its canonical caption right before it comes."""
+    parts = []
+    for part in media:
+        words = f"{'And here' if parts else 'Here'} {'are' if _is_plural(part) else 'is'} {part.caption}."
+        parts += [DialoguePart(type="text", text=words), part]
+    return DialogueTurn(role="assistant", parts=tuple(parts))
+
+
+def _is_plural(part: DialoguePart) -> bool:
+    if part.type == "audio":
+        return part.scene.tone is not None and part.scene.tone.contour.endswith("beeps")
+    return part.scene.count > 1
