@@ -1,9 +1,9 @@
 """The drawing board of nano's world: a pen that draws a thing as flat patches, and their way onto pixels.
 
-A thing is drawn by a small function `draw_bell(pen)` in coordinates of its own (x right, y down, about -1 to 1). The pen
-collects `Patch`es, polygons of one colour; `Pen.finish` centres them and scales their longer side to 2 units. `paint`
-places such a drawing anywhere in a picture at four times its resolution, with a thin outline around the silhouette, so
-that a thing of any colour stands out from any background; `reduce` averages the picture down, which smooths the edges.
+A thing is drawn by a small function `draw_bell(pen)` in coordinates of its own (x right, y down, about -1 to 1). The
+pen collects `Patch`es, polygons of one colour; `Pen.finish` centres them and scales their longer side to 2 units.
+`paint` places such a drawing anywhere in a picture at four times its resolution, with a thin outline around the
+silhouette, so that a thing of any colour stands out from any background; averaging the picture down smooths the edges.
 
     thing, colour --Pen--> list[Patch] (unit coordinates) --paint(Pose)--> 256x256 RGB --reduce--> 64x64 RGB
 """
@@ -162,7 +162,7 @@ def unit_circle() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _spline_weights(steps: int = 6) -> np.ndarray:
-    """Catmull-Rom weights, float (steps, 4): a point between the middle two of four knots, at each of `steps` places."""
+    """Catmull-Rom weights, float (steps, 4): points between the middle two of four knots, the first at the second."""
     t = np.arange(steps)[:, None] / steps
     cubic = np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]) / 2
     return np.concatenate([t**0, t, t**2, t**3], axis=1) @ cubic

@@ -19,7 +19,13 @@ from anygen.nano.world.scene import Scene
 from anygen.nano.world.things import mix_paint, sketch
 
 MIDDLE = PICTURE_SIZE / 2
-CENTERS = {"left": (17, MIDDLE), "right": (47, MIDDLE), "top": (MIDDLE, 17), "bottom": (MIDDLE, 47), "center": (MIDDLE,) * 2}
+CENTERS = {
+    "left": (17, MIDDLE),
+    "right": (47, MIDDLE),
+    "top": (MIDDLE, 17),
+    "bottom": (MIDDLE, 47),
+    "center": (MIDDLE, MIDDLE),
+}
 """Centre of a lone thing for each place, (x, y) in pixels."""
 RELATION_CENTERS = {"left of": ((16.5, MIDDLE), (47.5, MIDDLE)), "above": ((MIDDLE, 16.5), (MIDDLE, 47.5))}
 """Centres of the main thing and of its companion for each relation."""

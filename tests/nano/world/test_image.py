@@ -124,7 +124,8 @@ def num_parts(mask):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_count_is_the_number_of_things(count):
     for seed in range(12):
-        scene = Scene(thing=("heart", "circle", "bell", "apple")[seed % 4], color="red", size=SIZES[seed % 2], count=count)
+        thing = ("heart", "circle", "bell", "apple")[seed % 4]
+        scene = Scene(thing=thing, color="red", size=SIZES[seed % 2], count=count)
         assert num_parts(render_image_and_mask(scene, seed)[1] > 0.5) == count
 
 

@@ -1,0 +1,1 @@
+"""nano's world: scenes, and how they are drawn, filmed, sounded, put into words and talked about."""
