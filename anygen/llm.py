@@ -6,6 +6,7 @@ owns what a vocabulary means here: which id ends a turn, how words become ids, a
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, Cache, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -72,7 +72,7 @@ class Backbone(nn.Module):
         self.end_id: int = tokenizer.eos_token_id
         self.media_start_ids = self.special_ids([self.config.media_start]) if self.config.media_start else []
         self.media_end_ids = self.special_ids([self.config.media_end]) if self.config.media_end else []
-        self._words = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._words = copy.deepcopy(tokenizer.backend_tokenizer)
         self._words.encode_special_tokens = True  # special tokens in the text are read letter by letter
         self._words.no_padding()
         self._words.no_truncation()
@@ -80,9 +80,20 @@ class Backbone(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, config: BackboneConfig | None = None) -> Backbone:
-        """Read a transformers folder (LLM and tokenizer) into float32, nothing fetched."""
-        llm = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-        return cls(llm, AutoTokenizer.from_pretrained(folder, local_files_only=True), config=config)
+        """Read a transformers folder (LLM and tokenizer) into float32, nothing fetched.
+
+        Raises `model_load_error` for a folder that is not one, and for missing, surplus or misshapen tensors.
+        """
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            llm, report = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise AnyGenError("model_load_error", f"{folder}: {error}") from error
+        if faults := {name: sorted(map(str, found)) for name, found in report.items() if found}:
+            raise AnyGenError("model_load_error", f"{folder}: found {faults}; expected the tensors of its config.json")
+        return cls(llm, tokenizer, config=config)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write LLM and tokenizer as transformers does, trained rows and LoRA folded in."""
@@ -110,15 +121,10 @@ class Backbone(nn.Module):
 
     def special_ids(self, tokens: Sequence[str]) -> list[int]:
         """Ids of special tokens by name; `AnyGenError("model_load_error")` where the tokenizer does not have one."""
-        ids = [self._special_id(token) for token in tokens]
-        if None in ids:
-            missing = [token for token, id in zip(tokens, ids, strict=True) if id is None]
+        known = self.tokenizer.added_tokens_encoder
+        if missing := [token for token in tokens if token not in known]:
             raise AnyGenError("model_load_error", f"tokenizer: the special tokens {missing} are missing; add them first")
-        return ids
-
-    def _special_id(self, token: str) -> int | None:
-        added = self.tokenizer.added_tokens_encoder
-        return added.get(token)
+        return [known[token] for token in tokens]
 
     def encode_text(self, text: str) -> list[int]:
         """Ids of words that somebody wrote; no special token can arise from them."""

@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from anygen.bridges import SignalBridge, SignalSpec
-from anygen.chat import Inputs, MediaSlot, SignalRun, pad_scripts, write_script
+from anygen.chat import Inputs, MediaSlot, Script, SignalRun, pad_scripts, write_script
 from anygen.encoders import Encoder
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator
 from anygen.llm import Backbone, BackboneConfig
-from anygen.messages import Part, read_conversation
+from anygen.messages import Conversation, Part, read_conversation
 from anygen.projectors import (
     InputProjectorConfig,
     OutputProjectorConfig,
@@ -51,8 +51,13 @@ class AnyGenConfig:
     """Modalities that the model answers in -> their output projectors."""
     conditions: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     """What each generator declared it takes, recorded so that the projectors can be built and trained without it."""
+    guidance_null: str = "generator"
+    """What guidance leads away from: the "generator"'s condition of the empty caption, or the "bridge"'s of no signal,
+    which has to be trained."""
 
     def __post_init__(self):
+        if self.guidance_null not in ("generator", "bridge"):
+            raise ValueError(f"guidance_null is {self.guidance_null!r}; expected generator or bridge")
         spoken = {"signals": self.signals, "output_projectors": self.output_projectors, "conditions": self.conditions}
         if len({frozenset(group) for group in spoken.values()}) > 1:
             found = "; ".join(f"{name}: {', '.join(group) or 'none'}" for name, group in spoken.items())
@@ -111,11 +116,11 @@ class AnyGenModel(nn.Module):
         })
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, modalities: Sequence[str] | None = None) -> AnyGenModel:
+    def from_pretrained(cls, source: str | Path) -> AnyGenModel:
         """Load "nano", a model folder, or a model of the hub; see `checkpoint.load_model`."""
         from anygen.checkpoint import load_model
 
-        return load_model(source, modalities=modalities)
+        return load_model(source)
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
         """Write the model folder that `from_pretrained` reads; see `checkpoint.save_model`."""
@@ -138,14 +143,7 @@ class AnyGenModel(nn.Module):
         reads or makes, and `context_length_exceeded` with both numbers. `certain_tokens`: see `chat.write_script`.
         """
         scripts = [
-            write_script(
-                read_conversation(conversation),
-                self.backbone,
-                signals=self.config.signals,
-                num_tokens=self.num_embeddings,
-                add_generation_prompt=add_generation_prompt,
-                certain_tokens=certain_tokens,
-            )
+            self.write_script(conversation, add_generation_prompt=add_generation_prompt, certain_tokens=certain_tokens)
             for conversation in conversations
         ]
         longest, limit = max(len(script.ids) for script in scripts), self.backbone.context_length
@@ -157,6 +155,30 @@ class AnyGenModel(nn.Module):
                 limit=limit,
             )
         return pad_scripts(scripts, pad_id=self.backbone.pad_id, side="left" if add_generation_prompt else "right")
+
+    def write_script(self, conversation: Any, **settings: Any) -> Script:
+        """One conversation as tokens, media expanded; settings as for `chat.write_script`."""
+        return write_script(
+            read_conversation(conversation),
+            self.backbone,
+            signals=self.config.signals,
+            num_tokens=self.num_embeddings,
+            **settings,
+        )
+
+    def truncate(self, conversation: Conversation, *, reserve: int) -> Conversation:
+        """Leave out the oldest turns, up to the next one of the user, until `reserve` tokens of the context are free.
+
+        System turns and the last turn stay.
+        """
+        limit = self.backbone.context_length - reserve
+        while len(self.write_script(conversation, add_generation_prompt=True).ids) > limit:
+            users = [index for index, turn in enumerate(conversation) if turn.role == "user"]
+            if len(users) < 2:
+                break
+            system = tuple(turn for turn in conversation[: users[1]] if turn.role == "system")
+            conversation = system + conversation[users[1] :]
+        return conversation
 
     def num_embeddings(self, part: Part) -> int:
         """K: how many LLM embeddings a user's medium takes."""

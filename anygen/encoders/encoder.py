@@ -136,6 +136,8 @@ def _field_value(hint: Any, value: Any, where: str) -> Any:
         hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return config_from_dict(hint, value, where=where)
+    if typing.get_origin(hint) is dict and isinstance(value, dict):
+        return {key: _field_value(typing.get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
     if typing.get_origin(hint) is tuple and isinstance(value, list):
         return tuple(value)
     return value

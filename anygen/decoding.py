@@ -1,0 +1,223 @@
+"""The LLM speaks: batched decoding with a cache, in which a run of signal tokens is one step (step 7 of the data flow).
+
+Each step feeds every row either one token, a whole run of R signal tokens, or nothing (the row is done). Rows that bring
+fewer tokens than the longest are padded on the left, and the padding stays masked, so a row never feels its neighbours:
+
+    step        1 (prompt)      2       3                     4
+    row 0       ... Here     "bell"  <i_0> <i_1> <i_2> <i_3>  <end>: done
+    row 1       ... It's     "a"       -     -     -   "dog"  <end>: done
+
+Only the first token of a run is ever chosen. The states of a run are those at its own tokens.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from anygen.chat import Inputs
+from anygen.errors import AnyGenError
+from anygen.model import AnyGenModel
+
+OnText = Callable[[int, str], None]
+"""Called with (row, new characters) as the words of a reply come in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingConfig:
+    """How the LLM's next token is chosen and how much it may say."""
+
+    max_new_tokens: int = 160
+    """Tokens of a reply, signal tokens included."""
+    temperature: float = 0.0
+    """0 takes the likeliest token; above, tokens are drawn."""
+    top_p: float = 1.0
+    """Draw from the likeliest tokens that together have this probability (nucleus sampling, Holtzman et al. 2020)."""
+    max_media: int = 4
+    """Media of a reply that the LLM may decide on itself."""
+    max_words: int = 48
+    """Text tokens before a medium that was asked for is due."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Segment:
+    """A stretch of a reply: words, or one medium."""
+
+    type: str
+    """"text", "image", "video" or "audio"."""
+    ids: list[int] = field(default_factory=list)
+    """The tokens said."""
+    states: Tensor | None = None
+    """float[R, D_llm] of a medium: last hidden states at the run."""
+    embeddings: Tensor | None = None
+    """float[R, D_llm] of a medium: the embeddings of the run's tokens."""
+
+
+@torch.no_grad()
+def decode(
+    model: AnyGenModel,
+    inputs: Inputs,
+    *,
+    media: Sequence[str] | None,
+    config: DecodingConfig,
+    generators: Sequence[torch.Generator],
+    on_text: OnText | None = None,
+) -> list[list[Segment]]:
+    """Continue B conversations that are padded on the left; returns the segments of each reply.
+
+    `media`: exactly these, in this order; None leaves it to the LLM. `generators`: one a row, for drawing tokens.
+    Raises `context_length_exceeded` where a prompt leaves too little room for the reply.
+    """
+    backbone, rows = model.backbone, _start_rows(model, inputs, media=media, config=config)
+    choices = _Choices(model)
+    cache = DynamicCache(config=backbone.llm.config)
+    block, mask = model.embed(inputs), inputs.attention_mask
+    while True:
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -block.shape[1] :]
+        hidden = backbone(block, attention_mask=mask, position_ids=positions, cache=cache)
+        for row, states, embeddings in zip(rows, hidden, block, strict=True):
+            row.hear(states, embeddings)
+        logits = backbone.logits(hidden[:, -1]).float()
+        if logits.isnan().any():
+            raise AnyGenError("generation_not_finite", "the LLM gave values that are not finite; check its weights")
+        logits = choices.restrict(logits, rows)
+        likeliest = logits.argmax(dim=-1).tolist()
+        for index, row in enumerate(rows):
+            drawn = config.temperature > 0 and not row.is_done
+            row.speak(_draw(logits[index], config, generators[index]) if drawn else likeliest[index])
+        if on_text:
+            _report(rows, backbone.decode_text, on_text)
+        width = max(len(row.said) for row in rows)
+        if not width:
+            return [row.segments for row in rows]
+        padded = [[backbone.pad_id] * (width - len(row.said)) + row.said for row in rows]
+        block = backbone.embed(torch.tensor(padded, device=mask.device))
+        fresh = [[0] * (width - len(row.said)) + [1] * len(row.said) for row in rows]
+        mask = torch.cat([mask, torch.tensor(fresh, device=mask.device)], dim=1)
+
+
+class _Row:
+    """One reply in the making: what was said, what is due, how much room is left."""
+
+    def __init__(self, model: AnyGenModel, *, media: Sequence[str] | None, config: DecodingConfig):
+        self.runs = {modality: list(signal.ids) for modality, signal in model.config.signals.items()}
+        self.modality_of = {ids[0]: modality for modality, ids in self.runs.items()}
+        self.makeable = set(model.generators) or set(self.runs)  # a generator that was not loaded is not asked for
+        self.end_id = model.backbone.end_id
+        self.due = deque(media or ())
+        self.num_free = config.max_media if media is None else 0
+        self.max_words = config.max_words
+        self.room = config.max_new_tokens
+        self.words = 0
+        self.said: list[int] = []
+        self.segments: list[Segment] = []
+        self.is_done = False
+        self.num_reported = 0
+
+    @property
+    def due_tokens(self) -> int:
+        """Signal tokens that the media still due will take."""
+        return sum(len(self.runs[modality]) for modality in self.due)
+
+    def may_show(self, modality: str) -> bool:
+        """Whether the LLM may begin a medium; while one is due, any wish for a medium is a wish for that one."""
+        is_possible = modality in self.makeable and len(self.runs[modality]) <= self.room
+        return bool(self.due) or (is_possible and self.num_free > 0)
+
+    def hear(self, states: Tensor, embeddings: Tensor) -> None:
+        """Keep the states of the run that was just fed; `states` float[T, D] end with those of `said`."""
+        if self.said and self.segments[-1].type != "text":
+            length = len(self.said)
+            self.segments[-1].states, self.segments[-1].embeddings = states[-length:], embeddings[-length:]
+
+    def speak(self, choice: int) -> None:
+        """Turn the LLM's choice into what is said next: nothing, one token, or a whole run."""
+        modality = self.modality_of.get(choice)
+        if self.due:
+            forced = self.words >= self.max_words or self.room <= self.due_tokens
+            modality = self.due.popleft() if modality or forced or choice == self.end_id else None
+        self.is_done = self.is_done or (not modality and (choice == self.end_id or not self.room))
+        if self.is_done:
+            self.said = []
+        elif modality:
+            self.said = self.runs[modality]
+            self.segments.append(Segment(type=modality, ids=self.said))
+            self.words, self.num_free = 0, self.num_free - 1
+        else:
+            self.said = [choice]
+            if not self.segments or self.segments[-1].type != "text":
+                self.segments.append(Segment(type="text"))
+            self.segments[-1].ids.append(choice)
+            self.words += 1
+        self.room -= len(self.said)
+
+
+class _Choices:
+    """Which tokens may be chosen at all: words, the end, and the first token of a run where a row may show it."""
+
+    def __init__(self, model: AnyGenModel):
+        backbone = model.backbone
+        self.modalities = list(model.config.signals)
+        firsts = [model.config.signals[modality].ids[0] for modality in self.modalities]
+        never = set(backbone.tokenizer.all_special_ids) - {backbone.end_id, *firsts}
+        self.never = torch.tensor(sorted(never), device=backbone.device)
+        self.firsts = torch.tensor(firsts, device=backbone.device)
+
+    def restrict(self, logits: Tensor, rows: list[_Row]) -> Tensor:
+        """float[B, V] with -inf at what may not be chosen."""
+        logits.index_fill_(-1, self.never, -torch.inf)
+        closed = [[not row.may_show(modality) for modality in self.modalities] for row in rows]
+        if self.modalities:
+            closed = torch.tensor(closed, device=logits.device)
+            logits[:, self.firsts] = logits[:, self.firsts].masked_fill(closed, -torch.inf)
+        return logits
+
+
+def _start_rows(
+    model: AnyGenModel, inputs: Inputs, *, media: Sequence[str] | None, config: DecodingConfig
+) -> list[_Row]:
+    """A row for each prompt, its room bounded by the context."""
+    limit, rows = model.backbone.context_length, []
+    for length in inputs.attention_mask.sum(dim=1).tolist():
+        row = _Row(model, media=media, config=config)
+        row.room = min(config.max_new_tokens, limit - length)
+        if config.max_new_tokens < row.due_tokens:
+            raise AnyGenError(
+                "invalid_parameter",
+                f"max_new_tokens: found {config.max_new_tokens}; the media asked for take {row.due_tokens}",
+            )
+        if row.room < max(1, row.due_tokens):
+            needed = length + max(1, row.due_tokens)
+            raise AnyGenError(
+                "context_length_exceeded",
+                f"found {length} tokens, {needed} with the reply; this model takes {limit}; shorten it, or pass truncate=True",
+                found=needed,
+                limit=limit,
+            )
+        rows.append(row)
+    return rows
+
+
+def _draw(logits: Tensor, config: DecodingConfig, generator: torch.Generator) -> int:
+    """One token from float[V], by temperature and nucleus."""
+    probabilities, ids = (logits / config.temperature).softmax(dim=-1).sort(descending=True, stable=True)
+    before = probabilities.cumsum(dim=-1) - probabilities
+    nucleus = probabilities.masked_fill(before >= config.top_p, 0.0)
+    return int(ids[torch.multinomial(nucleus.cpu(), 1, generator=generator).to(ids.device)])
+
+
+def _report(rows: list[_Row], decode_text: Callable[[list[int]], str], on_text: OnText) -> None:
+    """Hand on the characters that the last step completed; half a character waits for its other half."""
+    for index, row in enumerate(rows):
+        if not row.segments or row.segments[-1].type != "text":
+            row.num_reported = 0
+            continue
+        text = decode_text(row.segments[-1].ids)
+        if len(text) > row.num_reported and not text.endswith("\ufffd"):
+            on_text(index, text[row.num_reported :])
+            row.num_reported = len(text)
