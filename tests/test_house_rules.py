@@ -25,6 +25,10 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 80
 MAX_ARGUMENTS = 8
 VAGUE_NAMES = {"utils.py", "helpers.py", "common.py", "util.py", "helper.py", "misc.py"}
+WIDE_SIGNATURES = {
+    "anygen/generators/audio_pipeline.py __call__": "the parameters that every diffusers pipeline has",
+}
+"""Functions with more arguments than that, and why: their signature is somebody else's interface."""
 HEAVY = ("torch", "transformers", "diffusers", "accelerate", "peft", "huggingface_hub", "av", "soundfile", "scipy")
 MUTATORS = {"append", "add", "update", "setdefault", "pop", "popitem", "clear", "extend", "insert", "remove", "discard"}
 DESCRIPTIVE_DECORATORS = {"register_to_config"}
@@ -85,7 +89,8 @@ def test_functions_are_short_and_take_few_arguments():
                 offenders.append(f"{place}: {lines} lines, at most {MAX_FUNCTION_LINES}")
             args = function.args
             names = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs) if a.arg not in ("self", "cls")]
-            if len(names) > MAX_ARGUMENTS and not is_command(function):
+            is_wide = f"{relative(path)} {function.name}" in WIDE_SIGNATURES or is_command(function)
+            if len(names) > MAX_ARGUMENTS and not is_wide:
                 offenders.append(f"{place}: {len(names)} arguments, at most {MAX_ARGUMENTS}")
     assert not offenders, "\n".join(offenders)
 
@@ -218,7 +223,7 @@ def test_import_is_light():
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the processor time of a child process")
 def test_help_is_quick_and_light():
-    code = f"import sys; from anygen.cli import main; main(['--help']); sys.exit(sorted(set({HEAVY}) & set(sys.modules)))"
+    code = f"import sys; from anygen.cli import main; main(['--help']); sys.exit(' '.join(set({HEAVY}) & set(sys.modules)) or None)"
     seconds = []
     for _ in range(3):
         started = time.perf_counter()

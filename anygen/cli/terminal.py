@@ -1,0 +1,60 @@
+"""What the commands share of the terminal: messages, quiet libraries, and progress on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+def say(message: str) -> None:
+    """A line for the person at the terminal, on stderr, so that stdout holds nothing but results."""
+    print(f"anygen: {message}", file=sys.stderr)
+
+
+def quiet_libraries() -> None:
+    """Keep the notices and progress bars of the libraries below off stderr, unless the environment asks for them."""
+    for name, value in {
+        "TRANSFORMERS_VERBOSITY": "error",
+        "DIFFUSERS_VERBOSITY": "error",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def waiting(message: str) -> AbstractContextManager:
+    """A spinner with a message on stderr while the block runs; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    return console.status(message) if console.is_terminal else nullcontext()
+
+
+class StepBars(AbstractContextManager):
+    """A bar a modality on stderr, from its first denoising step to the end of the block; no bars without a terminal."""
+
+    def __init__(self):
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not console.is_terminal,
+        )
+        self.tasks: dict[str, int] = {}
+
+    def show(self, modality: str, step: int, num_steps: int) -> None:
+        """Show that `step` of `num_steps` denoising steps of `modality` are done."""
+        if modality not in self.tasks:
+            self.tasks[modality] = self.progress.add_task(modality, total=num_steps)
+            self.progress.start()
+        self.progress.update(self.tasks[modality], completed=step)
+
+    def __exit__(self, *exception) -> None:
+        self.progress.stop()
