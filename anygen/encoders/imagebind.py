@@ -293,11 +293,13 @@ def _postprocessor(config: TrunkConfig) -> nn.Module:
 
 
 def _init_weights(module: nn.Module) -> None:
-    """Every matrix, token and position starts as a normal of 0.02 cut at two units, every bias at 0 (as ViT)."""
+    """Matrices keep the variance of what they read, 1 / fan-in; tokens and positions start at 0.02, biases at 0."""
     for name, parameter in module.named_parameters(recurse=False):
         if isinstance(module, nn.LayerNorm) or name == "log_logit_scale":
             continue
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
+        elif name.endswith("weight") and not isinstance(module, nn.Embedding):
+            nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
         else:
-            nn.init.trunc_normal_(parameter, std=0.02)
+            nn.init.normal_(parameter, std=0.02)

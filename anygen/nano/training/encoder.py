@@ -1,0 +1,219 @@
+"""Trains nano's encoder from nothing: an ImageBind whose modalities meet in one space through InfoNCE.
+
+Component step of `anygen train nano`. A step draws pictures, films and recordings and contrasts each medium's embedding with
+
+- one phrase for every value of every attribute ("a bell", "red", "on grass"): the medium must find its own;
+- whole captions of the batch, both ways (Radford et al. 2021, the symmetric InfoNCE);
+- sounds with the pictures of the batch that show what makes them (ImageBind, Girdhar et al. 2023, binds through images).
+
+The depth, thermal and IMU trunks exist, very small, and stay untrained: nano's world has no such media.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anygen.encoders.imagebind_config import ImageBindConfig, ImuTrunkConfig, PatchTrunkConfig, TextTrunkConfig
+from anygen.encoders.imagebind_encoder import ImageBindEncoder, ImageBindEncoderConfig
+from anygen.media.types import Audio
+from anygen.nano.training.loop import LoopConfig, fit
+from anygen.nano.training.phrases import FAMILIES_OF, attribute, phrase_families
+from anygen.nano.training.pools import Pool
+from anygen.nano.world.captions import caption
+
+UNTRAINED = dict(width=16, num_layers=1, num_heads=1, bias_kv=True, logit_scale=5.0)
+
+NANO_ENCODER = ImageBindEncoderConfig(
+    model=ImageBindConfig(
+        joint_dim=128,
+        vision=PatchTrunkConfig(
+            input_size=(3, 2, 64, 64), kernel=(2, 8, 8), stride=(2, 8, 8), stem_norm=False,
+            width=128, num_layers=4, num_heads=4, pre_norm=True,
+        ),
+        text=TextTrunkConfig(
+            context_length=32, vocab_size=1026, width=128, num_layers=2, num_heads=4,
+            logit_scale=20.0, learn_logit_scale=True,
+        ),
+        audio=PatchTrunkConfig(
+            input_size=(1, 64, 128), kernel=(16, 16), stride=(16, 16),
+            width=128, num_layers=3, num_heads=4, bias_kv=True, logit_scale=20.0,
+        ),
+        depth=PatchTrunkConfig(input_size=(1, 64, 64), kernel=(16, 16), stride=(16, 16), **UNTRAINED),
+        thermal=PatchTrunkConfig(input_size=(1, 64, 64), kernel=(16, 16), stride=(16, 16), **UNTRAINED),
+        imu=ImuTrunkConfig(channels=6, steps=200, window=8, head_dropout=0.5, **UNTRAINED),
+    ),
+    read="grid", features="trunk", image_grid=(4, 4), video_grid=(2, 2), audio_grid=(2, 4),
+    fit="pad", num_crops=1, num_video_clips=4, video_clip_seconds=None,
+    num_audio_clips=1, audio_clip_samples=127 * 256 + 400, audio_frame_shift=256, audio_fill="silence",
+    audio_mean=-9.9, audio_std=6.9,
+)  # fmt: skip
+"""A picture is 17 tokens, a film 20, a recording 9, all 128 wide. A film of eight frames gives four clips of two."""
+
+BATCH = {"image": 64, "video": 10, "audio": 32}
+NUM_CAPTIONS = 24
+"""Captions a step and modality: whole captions are long, so only some of the pictures bring theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingMedia:
+    """A pool in memory: what the trunks take, and the value of each attribute as a class number."""
+
+    pool: Pool
+    stored: np.ndarray
+    """uint8 pixels, or float16 normalised spectrograms (count, 1, 1, bins, frames)."""
+    labels: dict[str, Tensor]
+    """family -> (count,) index into the family's values, -1 where the attribute does not show."""
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """The encoder's inputs for some items, as `ImageBindEncoder.preprocess` would make them."""
+        chosen = torch.from_numpy(np.ascontiguousarray(self.stored[indices.numpy()]))
+        if self.pool.modality == "audio":
+            return chosen.float()
+        mean, std = (torch.tensor(values) for values in (NANO_ENCODER.pixel_mean, NANO_ENCODER.pixel_std))
+        pixels = (chosen / 255 - mean) / std
+        if self.pool.modality == "image":
+            return pixels.permute(0, 3, 1, 2).contiguous()
+        return pixels.unflatten(1, (4, 2)).permute(0, 1, 5, 2, 3, 4).contiguous()
+
+
+def load_media(pool: Pool, folder: Path, encoder: ImageBindEncoder) -> TrainingMedia:
+    """Render or map a pool and bring it to the form that training reads."""
+    media = pool.media(folder)
+    if pool.modality == "audio":
+        recordings = (Audio(waveform=samples.astype(np.float32) / 32767, sampling_rate=16_000) for samples in media)
+        media = np.stack([encoder.preprocess("audio", [one])[0].half().numpy() for one in recordings])
+    values = {family: {value: i for i, value in enumerate(table)} for family, table in phrase_families().items()}
+    scenes = [pool.scene(i) for i in range(pool.count)]
+    labels = {
+        family: torch.tensor([values[family].get(attribute(scene, pool.modality, family), -1) for scene in scenes])
+        for family in FAMILIES_OF[pool.modality]
+    }
+    return TrainingMedia(pool=pool, stored=media, labels=labels)
+
+
+def train_encoder(
+    media: dict[str, TrainingMedia], encoder: ImageBindEncoder, *, folder: Path, steps: int, minutes: float | None = None
+) -> bool:
+    """Train, or go on training, until `steps` are done (True) or the time is up; the weights are left in `encoder`."""
+    initialise(encoder)
+    loop = LoopConfig(steps=steps, learning_rate=1e-3, warmup_steps=100, weight_decay=0.02, ema_decay=0.995)
+    return fit(encoder.train(), lambda generator: contrastive_losses(encoder, media, generator), loop, folder=folder, minutes=minutes)
+
+
+def contrastive_losses(
+    encoder: ImageBindEncoder, media: dict[str, TrainingMedia], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Draw a batch of every modality and contrast it; "loss" is the sum of the others."""
+    rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
+    chosen = {m: torch.randint(pool.pool.count, (BATCH[m],), generator=generator) for m, pool in media.items()}
+    vectors = embed_batch(encoder, {m: media[m].inputs(indices) for m, indices in chosen.items()})
+    scale = encoder.model.modality_postprocessors["text"][1].log_logit_scale.exp().clamp(max=100)
+    phrases = embed_phrases(encoder, rng)
+
+    losses = {}
+    for modality, indices in chosen.items():
+        for family in FAMILIES_OF[modality]:
+            labels = media[modality].labels[family][indices]
+            if (labels >= 0).any():
+                logits = scale * vectors[modality] @ phrases[family].T
+                losses[f"{modality} {family}"] = F.cross_entropy(logits, labels, ignore_index=-1)
+        if modality != "audio":  # an audio caption says no more than its phrase does
+            some = slice(NUM_CAPTIONS)
+            captions = [caption(media[modality].pool.scene(int(i)), modality, rng) for i in indices[some]]
+            words = encoder.embed("text", encoder.preprocess("text", captions))
+            losses[f"{modality} caption"] = info_nce(scale * vectors[modality][some] @ words.T)
+    losses["image audio"] = bind_sounds(scale, vectors, {m: media[m].labels["thing"][i] for m, i in chosen.items()})
+    return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+
+def embed_batch(encoder: ImageBindEncoder, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`Encoder.embed` of each modality; pictures and the clips of films go through the vision trunk together."""
+    images, clips = inputs["image"], inputs["video"].flatten(0, 1)
+    still = images.unsqueeze(2).expand(-1, -1, clips.shape[2], -1, -1)
+    pooled = F.normalize(encoder.model({"vision": torch.cat([still, clips])[:, None]})["vision"], dim=-1)
+    films = pooled[len(images) :].unflatten(0, inputs["video"].shape[:2]).mean(dim=1)
+    return {
+        "image": pooled[: len(images)],
+        "video": F.normalize(films, dim=-1),
+        "audio": encoder.embed("audio", inputs["audio"]),
+    }
+
+
+def embed_phrases(encoder: ImageBindEncoder, rng: random.Random | None = None) -> dict[str, Tensor]:
+    """family -> (values, joint_dim): one wording of each value, drawn by `rng`, or the canonical one."""
+    families = phrase_families()
+    wordings = [rng.choice(row) if rng else row[0] for table in families.values() for row in table.values()]
+    vectors = encoder.embed("text", encoder.preprocess("text", wordings))
+    return dict(zip(families, vectors.split([len(table) for table in families.values()])))
+
+
+def info_nce(logits: Tensor) -> Tensor:
+    """Symmetric InfoNCE of (N, N) similarities whose diagonal are the pairs."""
+    pairs = torch.arange(len(logits))
+    return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+
+
+def bind_sounds(scale: Tensor, vectors: dict[str, Tensor], things: dict[str, Tensor]) -> Tensor:
+    """InfoNCE from sounds to pictures, where every picture of the sounding thing is a positive (SupCon, Khosla et al. 2020)."""
+    positives = (things["audio"][:, None] == things["image"][None]) & (things["audio"][:, None] >= 0)
+    log_likelihood = (scale * vectors["audio"] @ vectors["image"].T).log_softmax(dim=-1)
+    found = positives.sum(dim=-1)
+    return -(log_likelihood * positives).sum(dim=-1).div(found.clamp_min(1)).sum() / (found > 0).sum().clamp_min(1)
+
+
+@torch.no_grad()
+def initialise(encoder: ImageBindEncoder) -> None:
+    """Start where small vision transformers learn fast: positions as sines, attention that looks at what is near.
+
+    Mimetic initialisation (Trockman & Kolter 2023): the product of query and key weights is near the identity, that of
+    value and output weights near minus the identity, as in trained transformers.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for trunk in ("vision", "audio"):
+        config = encoder.config.model.trunks[trunk]
+        positions = encoder.model.modality_preprocessors[trunk].pos_embedding_helper.pos_embed
+        positions[0, 1:] = 0.5 * sine_positions(config.layout[-2:], config.width)
+        for block in encoder.model.modality_trunks[trunk].blocks:
+            _mimic(block.attn, generator)
+
+
+def sine_positions(layout: tuple[int, int], width: int) -> Tensor:
+    """Sines and cosines of the row in one half of the channels, of the column in the other, (rows * columns, width)."""
+    frequencies = math.pi / torch.logspace(0, 4, width // 4, base=2.0)
+    rows, columns = (torch.arange(size)[:, None] * frequencies for size in layout)
+    rows, columns = (torch.cat([angle.sin(), angle.cos()], dim=-1) for angle in (rows, columns))
+    grid = rows[:, None].expand(-1, len(columns), -1), columns[None].expand(len(rows), -1, -1)
+    return torch.cat(grid, dim=-1).flatten(0, 1)
+
+
+def _mimic(attention: nn.Module, generator: torch.Generator) -> None:
+    width = attention.out_proj.weight.shape[0]
+    head_dim = width // attention.num_heads
+
+    def near_identity(weight: float, sign: int) -> tuple[Tensor, Tensor]:
+        noise = torch.randn(width, width, generator=generator) * width**-0.5
+        left, scales, right = torch.linalg.svd(weight * (noise + sign * torch.eye(width)))
+        return left * scales.sqrt(), right.T * scales.sqrt()
+
+    query, key, value = attention.in_proj_weight.chunk(3)
+    for head in range(attention.num_heads):
+        left, right = near_identity(0.6, +1)
+        rows = slice(head * head_dim, (head + 1) * head_dim)
+        query[rows], key[rows] = left[:, :head_dim].T, right[:, :head_dim].T
+    left, right = near_identity(0.4, -1)
+    value.copy_(left.T)
+    attention.out_proj.weight.copy_(right)
+
+
+def build_encoder(tokenizer) -> ImageBindEncoder:
+    """Nano's encoder, untrained, for a tokenizer (the text trunk adds start and end of text to its vocabulary)."""
+    text = replace(NANO_ENCODER.model.text, vocab_size=len(tokenizer) + 2)
+    return ImageBindEncoder(replace(NANO_ENCODER, model=replace(NANO_ENCODER.model, text=text)), tokenizer=tokenizer)
