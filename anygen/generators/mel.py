@@ -29,13 +29,18 @@ class MelConfig:
     """Samples from one frame to the next."""
     num_mels: int = 64
     dynamic_range: float = 70.0
-    """dB below full scale that are kept: full scale becomes 1, what is this much quieter, or more, becomes -1."""
+    """dB from silence, which becomes -1, to full scale, which becomes 1."""
 
     def __post_init__(self):
         if self.num_fft % self.hop_length or self.num_fft < 4 * self.hop_length:
             raise ValueError(f"num_fft={self.num_fft} must be 4 or more whole times hop_length={self.hop_length}")
         if self.num_mels * 4 > self.num_fft:
             raise ValueError(f"num_mels={self.num_mels} bands are too narrow for num_fft={self.num_fft}: use a quarter")
+
+    @property
+    def floor(self) -> float:
+        """Magnitude that stands for silence."""
+        return 10 ** (-self.dynamic_range / 20)
 
     @property
     def padding(self) -> int:
@@ -82,15 +87,13 @@ def _add_frames(frames: Tensor, config: MelConfig) -> Tensor:
 
 
 def compress(mel: Tensor, config: MelConfig) -> Tensor:
-    """Mel magnitudes -> decibels -> [-1, 1] over the dynamic range."""
-    half_range = config.dynamic_range / 2
-    return 20 * torch.log10(mel.clamp(min=10 ** (-config.dynamic_range / 20))) / half_range + 1
+    """Mel magnitudes -> decibels -> [-1, 1] over the dynamic range, whose floor is added so that silence is -1."""
+    return 20 * torch.log10(mel + config.floor) / (config.dynamic_range / 2) + 1
 
 
 def expand(log_mel: Tensor, config: MelConfig) -> Tensor:
-    """Inverse of `compress`; the floor of the dynamic range becomes exact silence."""
-    half_range = config.dynamic_range / 2
-    return torch.where(log_mel > -1, 10 ** ((log_mel - 1) * half_range / 20), torch.zeros_like(log_mel))
+    """Inverse of `compress`; -1 and less become exact silence."""
+    return (10 ** ((log_mel - 1) * (config.dynamic_range / 2) / 20) - config.floor).clamp(min=0)
 
 
 def linear_magnitudes(log_mel: Tensor, config: MelConfig, num_iterations: int = 16) -> Tensor:

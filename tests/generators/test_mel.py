@@ -28,7 +28,7 @@ def test_silence_is_minus_one_and_a_full_sine_about_one():
 
 def test_twenty_decibels_are_their_share_of_the_range():
     loud, quiet = (mel_spectrogram(sine(1000, amplitude), CONFIG)[0, 64].max() for amplitude in (1.0, 0.1))
-    assert loud - quiet == pytest.approx(20 / (CONFIG.dynamic_range / 2), abs=1e-4)
+    assert loud - quiet == pytest.approx(20 / (CONFIG.dynamic_range / 2), abs=1e-3)
 
 
 def test_spectrum_is_that_of_torch_stft():
@@ -58,10 +58,10 @@ def test_the_loudest_mel_rises_with_pitch():
     assert loudest == sorted(set(loudest))
 
 
-def test_expand_inverts_compress_above_the_floor():
-    mel = torch.logspace(-3, 0, 50)
-    torch.testing.assert_close(expand(compress(mel, CONFIG), CONFIG), mel, rtol=1e-4, atol=0)
-    assert expand(torch.tensor(-1.0), CONFIG) == 0
+def test_expand_inverts_compress():
+    mel = torch.logspace(-5, 0, 50)
+    torch.testing.assert_close(expand(compress(mel, CONFIG), CONFIG), mel, rtol=1e-4, atol=1e-7)
+    assert compress(torch.tensor(0.0), CONFIG) == -1 and expand(torch.tensor(-1.0), CONFIG) == 0
 
 
 def test_linear_magnitudes_fit_their_mels():
