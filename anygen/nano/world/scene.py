@@ -132,21 +132,21 @@ def sample_scene(rng: random.Random, split: Split = "train", *, sounding: bool =
     """Draw a scene of a split.
 
     `sounding` asks for a scene that can be heard with its thing's own sound; `lone` for one thing alone (no count, no
-    companion). Every attribute is drawn uniformly before the split's filter. `train` and `test` have the same law: a
-    test scene is a fresh draw, and only its seed is unseen.
+    companion). Things are drawn uniformly; everything else is drawn again until the split's filter lets it pass.
+    `train` and `test` have the same law: a test scene is a fresh draw, and only its seed is unseen.
     """
     _check("split", split, SPLITS)
+    thing = rng.choice(SOUNDING_THINGS if sounding else THINGS)
     while True:
-        scene = _draw(rng, sounding=sounding, lone=lone)
+        scene = _draw(thing, rng, lone=lone)
         if bool(held_out_pairs(scene)) == (split == "held_out") and not _is_invisible(scene):
             return scene
 
 
-def _draw(rng: random.Random, *, sounding: bool, lone: bool) -> Scene:
-    things = SOUNDING_THINGS if sounding else THINGS
+def _draw(thing: str, rng: random.Random, *, lone: bool) -> Scene:
     kind = "lone" if lone else rng.choices(("lone", "several", "pair"), weights=(0.8, 0.1, 0.1))[0]
     scene = Scene(
-        thing=rng.choice(things),
+        thing=thing,
         color=rng.choice(COLORS),
         size=rng.choice(SIZES),
         background=rng.choice(BACKGROUNDS),
