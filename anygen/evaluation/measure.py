@@ -143,7 +143,8 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 def _distances(pixels: np.ndarray, references: np.ndarray) -> np.ndarray:
     """L*a*b* (N, 3) and (R, 3) -> Euclidean distances (N, R): the colour difference of CIE 1976."""
-    return np.linalg.norm(pixels[:, None] - references[None], axis=-1)
+    squares = (pixels**2).sum(1)[:, None] + (references**2).sum(1) - 2 * pixels @ references.T
+    return np.sqrt(np.maximum(squares, 0))
 
 
 @lru_cache(maxsize=1)
@@ -164,8 +165,12 @@ def _range_of(backdrop: str) -> np.ndarray:
 
 def _grown(mask: np.ndarray) -> np.ndarray:
     """The mask and its four neighbours."""
-    padded = np.pad(mask, 1)
-    return mask | padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    grown = mask.copy()
+    grown[1:] |= mask[:-1]
+    grown[:-1] |= mask[1:]
+    grown[:, 1:] |= mask[:, :-1]
+    grown[:, :-1] |= mask[:, 1:]
+    return grown
 
 
 def _shrunk(mask: np.ndarray) -> np.ndarray:
