@@ -9,73 +9,105 @@ from __future__ import annotations
 from dataclasses import replace
 
 from anygen.nano.world.captions import caption, has_place, with_article
-from anygen.nano.world.requests import a_medium, edit, motion_slots, politely
+from anygen.nano.world.edits import edit
+from anygen.nano.world.requests import a_medium, is_lone, motion_slots, politely
 from anygen.nano.world.scene import Scene
-from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, medium, show
+from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, medium, natural_color, show
 from anygen.nano.world.words import BACKGROUND_WORDS, COLOR_WORDS, NOUNS, PLACE_WORDS
 
 Turns = tuple[DialogueTurn, ...]
 
 AS_SOUND = Wordings(
-    train=("what [would|does|could] [this|that|it] sound like?", "how [does|would] [this|that|it] sound?", "let me hear [this|it|that]",
-           "play [this|it|its sound|the sound of this]", "make {a_medium} of [this|it]", "[turn|make|change] [this|it] into {a_medium}",
-           "what sound does [this|it] make?", "which noise does [this|it] make?", "[this|it|the same] as {a_medium}", "its sound, please",
-           "[i want to|can i|may i] hear [this|it]", "what do i hear when i see this?", "make it sound", "give me {a_medium} of this",
+    train=("what [would|does|could] [this|that|it] sound like?", "how [does|would] [this|that|it] sound?",
+           "let me hear [this|it|that]",
+           "play [this|it|its sound|the sound of this]", "make {a_medium} of [this|it]",
+           "[turn|make|change] [this|it] into {a_medium}",
+           "what sound does [this|it] make?", "which noise does [this|it] make?", "[this|it|the same] as {a_medium}",
+           "its sound, please",
+           "[i want to|can i|may i] hear [this|it]", "what do i hear when i see this?", "make it sound",
+           "give me {a_medium} of this",
            "{a_medium} [of|for] this", "make the sound of what you see", "sound this"),
-    test=("could i listen to this?", "i would like to know how this sounds", "what is it like to hear this?", "let this sound"),
+    test=("could i listen to this?", "i would like to know how this sounds", "what is it like to hear this?",
+          "let this sound"),
 )  # fmt: skip
 AS_PICTURE = Wordings(
-    train=("draw what you hear", "draw [this|it|that]", "what does [this|it] look like?", "[show|draw] me what makes this [sound|noise]",
-           "make {a_medium} of [this|it|what you hear|the sound]", "[turn|make|change] [this|it|the sound] into {a_medium}", "show me [this|it]",
-           "{a_medium} of [this|what you hear]", "what [makes|made] this [sound|noise]? [draw|show] it", "[this|it] as {a_medium}",
-           "paint what you hear", "let me see what [makes this sound|this is]", "give me {a_medium} [of|for] this", "what would this look like?"),
-    test=("could i see what this is?", "draw for me what makes this noise", "how does this look?", "put what you hear into {a_medium}"),
+    train=("draw what you hear", "draw [this|it|that]", "what does [this|it] look like?",
+           "[show|draw] me what makes this [sound|noise]",
+           "make {a_medium} of [this|it|what you hear|the sound]",
+           "[turn|make|change] [this|it|the sound] into {a_medium}", "show me [this|it]",
+           "{a_medium} of [this|what you hear]", "what [makes|made] this [sound|noise]? [draw|show] it",
+           "[this|it] as {a_medium}",
+           "paint what you hear", "let me see what [makes this sound|this is]", "give me {a_medium} [of|for] this",
+           "what would this look like?"),
+    test=("could i see what this is?", "draw for me what makes this noise", "how does this look?",
+          "put what you hear into {a_medium}"),
 )  # fmt: skip
 SOUND_TO_FILM = Wordings(
-    train=("film what you hear", "film [this|it|that]", "make {a_medium} of [this|it|what you hear|the sound]", "animate what you hear",
-           "[turn|make|change] [this|it|the sound] into {a_medium}", "{a_medium} of [this|what you hear]", "[this|it] as {a_medium}",
-           "give me {a_medium} [of|for] this", "film what makes this [sound|noise]", "show me {a_medium} of what you hear"),
-    test=("could i have {a_medium} of what this is?", "film for me what makes this noise", "put what you hear into {a_medium}"),
+    train=("film what you hear", "film [this|it|that]", "make {a_medium} of [this|it|what you hear|the sound]",
+           "animate what you hear",
+           "[turn|make|change] [this|it|the sound] into {a_medium}", "{a_medium} of [this|what you hear]",
+           "[this|it] as {a_medium}",
+           "give me {a_medium} [of|for] this", "film what makes this [sound|noise]",
+           "show me {a_medium} of what you hear"),
+    test=("could i have {a_medium} of what this is?", "film for me what makes this noise",
+          "put what you hear into {a_medium}"),
 )  # fmt: skip
 PICTURE_TO_FILM = Wordings(
-    train=("make {a_medium} of [this|it]", "film [this|it|that]", "[turn|make|change] [this|it|the picture] into {a_medium}",
-           "{a_medium} of [this|it]", "[this|it|the same] as {a_medium}", "give me {a_medium} [of|from] this", "show [this|it] as {a_medium}",
+    train=("make {a_medium} of [this|it]", "film [this|it|that]",
+           "[turn|make|change] [this|it|the picture] into {a_medium}",
+           "{a_medium} of [this|it]", "[this|it|the same] as {a_medium}", "give me {a_medium} [of|from] this",
+           "show [this|it] as {a_medium}",
            "what is this? make {a_medium} of it", "create {a_medium} from this [picture|image]"),
     test=("put this into {a_medium}", "could i have {a_medium} of this?", "i want to see this as {a_medium}"),
 )  # fmt: skip
 ANIMATE = Wordings(
-    train=("animate [this|it]", "bring [this|it] to life", "make [this|it] move", "set [this|it] in motion", "let [this|it] move"),
+    train=("animate [this|it]", "bring [this|it] to life", "make [this|it] move", "set [this|it] in motion",
+           "let [this|it] move"),
     test=("can you animate this?", "i want to see it move", "let there be motion"),
 )  # fmt: skip
 ANIMATE_HOW = Wordings(
-    train=("animate it, make it {move}", "make [this|it] {move}", "let [this|it] {move}", "film it {moving}", "animate it {moving}",
-           "animate [this|it] so that it {moves}", "[this|it], but {moving}", "make {a_medium} of it {moving}", "i want [this|it] to {move}",
-           "can it {move}?", "{moving}, please", "{a_medium} of this {moving}", "make {a_medium} in which it {moves}", "have it {move}"),
+    train=("animate it, make it {move}", "make [this|it] {move}", "let [this|it] {move}", "film it {moving}",
+           "animate it {moving}",
+           "animate [this|it] so that it {moves}", "[this|it], but {moving}", "make {a_medium} of it {moving}",
+           "i want [this|it] to {move}",
+           "can it {move}?", "{moving}, please", "{a_medium} of this {moving}", "make {a_medium} in which it {moves}",
+           "have it {move}"),
     test=("i want to see how it {moves}", "could you let this {move}?", "put it into {a_medium}, {moving}"),
 )  # fmt: skip
 STILL = Wordings(
-    train=("[a still|a frame|a still image|one frame] [of|from] this", "draw [this|it|the thing|what you see]", "make {a_medium} of [this|it]",
-           "[turn|make|change] [this|it|the film|the video] into {a_medium}", "{a_medium} of [this|it]", "[this|it|the same] as {a_medium}",
-           "give me {a_medium} [of|from] this", "show [this|it] as {a_medium}", "what is this? draw it", "stop it and make {a_medium}"),
+    train=("[a still|a frame|a still image|one frame] [of|from] this", "draw [this|it|the thing|what you see]",
+           "make {a_medium} of [this|it]",
+           "[turn|make|change] [this|it|the film|the video] into {a_medium}", "{a_medium} of [this|it]",
+           "[this|it|the same] as {a_medium}",
+           "give me {a_medium} [of|from] this", "show [this|it] as {a_medium}", "what is this? draw it",
+           "stop it and make {a_medium}"),
     test=("put this into {a_medium}", "could i have {a_medium} of this?", "i want one frame of this as {a_medium}"),
 )  # fmt: skip
 AGAIN = Wordings(
-    train=("[draw|make|show|do] [this|it|the same] again", "again, please", "another one like this", "one more of this", "copy [this|it]",
-           "make [the same|another one|a copy of this]", "repeat [this|it]", "the same once more", "something like this"),
+    train=("[draw|make|show|do] [this|it|the same] again", "again, please", "another one like this",
+           "one more of this", "copy [this|it]",
+           "make [the same|another one|a copy of this]", "repeat [this|it]", "the same once more",
+           "something like this"),
     test=("could you do this once more?", "i want another one of this", "and the same again, please"),
 )  # fmt: skip
 SAME_THING = Wordings(
-    train=("is [it|this] the same thing [in both|twice]?", "do both show the same thing?", "are these the same thing?", "same thing?",
-           "is the thing the same?", "do they belong together?", "do these [fit|match]?", "is the second the same thing as the first?"),
-    test=("would you say these are the same thing?", "one and the same thing, or two?", "compare the things in these two"),
+    train=("is [it|this] the same thing [in both|twice]?", "do both show the same thing?", "are these the same thing?",
+           "same thing?",
+           "is the thing the same?", "do they belong together?", "do these [fit|match]?",
+           "is the second the same thing as the first?"),
+    test=("would you say these are the same thing?", "one and the same thing, or two?",
+          "compare the things in these two"),
 )  # fmt: skip
 SAME_COLOR = Wordings(
-    train=("do they have the same [color|colour]?", "are both [of the same|the same] [color|colour]?", "same [color|colour]?",
+    train=("do they have the same [color|colour]?", "are both [of the same|the same] [color|colour]?",
+           "same [color|colour]?",
            "is the [color|colour] the same?", "compare the [colors|colours]", "what about the [colors|colours]?"),
-    test=("would you say the [colors|colours] are the same?", "one [color|colour] or two?", "do the [colors|colours] match?"),
+    test=("would you say the [colors|colours] are the same?", "one [color|colour] or two?",
+          "do the [colors|colours] match?"),
 )  # fmt: skip
 DIFFERENCE = Wordings(
-    train=("what is the difference?", "compare [these|them|these two|the two]", "how do they differ?", "what are these two?",
+    train=("what is the difference?", "compare [these|them|these two|the two]", "how do they differ?",
+           "what are these two?",
            "what is in each of them?", "describe both", "what's different?", "first and second: what are they?"),
     test=("can you compare the two for me?", "tell me how these two differ", "say what each of them is"),
 )  # fmt: skip
@@ -103,7 +135,7 @@ def audio_to_video(speaker: Speaker) -> Turns:
 
 def image_to_video(speaker: Speaker) -> Turns:
     """A picture and "animate it, make it move left" -> a film; a film with no motion named stays still."""
-    scene = speaker.scene("image", where=_lone)
+    scene = speaker.scene("image", where=is_lone)
     kind = speaker.rng.choices((ANIMATE_HOW, ANIMATE, PICTURE_TO_FILM), weights=(0.6, 0.12, 0.28))[0]
     moved = scene if kind is ANIMATE_HOW else replace(scene, motion="stays still")
     if kind is ANIMATE:
@@ -139,16 +171,16 @@ def compare(speaker: Speaker) -> Turns:
     """Two media: the same thing, the same colour, or what differs; yes and no are equally frequent."""
     first_kind = speaker.rng.choice(("image", "video", "audio"))
     second_kind = speaker.rng.choice(("image", "video") if first_kind == "audio" else ("image", "video", "audio"))
-    plain = lambda scene: scene.tone is None and scene.companion is None and scene.count == 1  # noqa: E731
-    first, same = speaker.scene(first_kind, where=plain), speaker.chance(0.5)
+    first, same = speaker.scene(first_kind, where=_is_plain), speaker.chance(0.5)
     if speaker.chance(0.3) and "audio" not in (first_kind, second_kind):
-        second = speaker.scene(second_kind, where=lambda scene: plain(scene) and (scene.color == first.color) == same)
+        second = _second(speaker, second_kind, first, attribute="color", same=same)
         words, equal = speaker.say(SAME_COLOR), second.color == first.color
-        reply = f"Yes, both are {first.color}." if equal else f"No, the first is {first.color} and the second is {second.color}."
+        colors = f"the first is {first.color} and the second is {second.color}"
+        reply = f"Yes, both are {first.color}." if equal else f"No, {colors}."
     else:
         if second_kind == "audio" and not first.sounds:
             same = False
-        second = speaker.scene(second_kind, where=lambda scene: plain(scene) and (scene.thing == first.thing) == same)
+        second = _second(speaker, second_kind, first, attribute="thing", same=same)
         words, equal = speaker.say(SAME_THING), second.thing == first.thing
         things = f"the first is {_a(first.thing)} and the second is {_a(second.thing)}"
         reply = f"Yes, both are {_a(first.thing)}." if equal else f"No, {things}."
@@ -178,14 +210,15 @@ def _out_of_sound(speaker: Speaker, modality: str) -> Turns:
     words = speaker.say(kind, a_medium=a_medium(speaker, modality))
     heard = medium("audio", scene)
     if scene.tone:
-        return speaker.user(words, heard), answer(f"I hear {heard.caption}. A tone has no looks, so there is nothing to see.")
+        reply = f"I hear {heard.caption}. A tone has no looks, so there is nothing to see."
+        return speaker.user(words, heard), answer(reply)
     scene = replace(scene, count=1, companion=None)
     said = {name for name in ("color", "background", "size", "place") if speaker.chance(0.2)}
     moving = modality == "video" and speaker.chance(0.5)
     shown = speaker.plain(replace(scene, motion=scene.motion if moving else "stays still"), said=said)
     if shown.motion != scene.motion and not speaker.allows(shown):
         return _out_of_sound(speaker, modality)
-    if shown != speaker.plain(shown, said=said) or not _defaults_hold(speaker, shown, said):
+    if not _defaults_hold(shown, said):
         said = {"color", "background", "size", "place"}
     details = _details(speaker, shown, modality, said)
     if moving:
@@ -193,17 +226,31 @@ def _out_of_sound(speaker: Speaker, modality: str) -> Turns:
     return speaker.user(f"{words.rstrip('?')}{details}", heard), show(medium(modality, shown))
 
 
-def _defaults_hold(speaker: Speaker, scene: Scene, said: set[str]) -> bool:
+def _defaults_hold(scene: Scene, said: set[str]) -> bool:
     """Whether everything unsaid is at its default, so that the words tell the whole scene."""
-    others = {"size": "large", "place": "center", "background": "white"}
-    return all(getattr(scene, name) == value for name, value in others.items() if name not in said)
+    defaults = {"color": natural_color(scene.thing), "size": "large", "place": "center", "background": "white"}
+    return all(getattr(scene, name) == value for name, value in defaults.items() if name not in said)
+
+
+def _second(speaker: Speaker, modality: str, first: Scene, *, attribute: str, same: bool) -> Scene:
+    """A scene that has the attribute in common with the first, or not."""
+
+    def fits(scene: Scene) -> bool:
+        return _is_plain(scene) and (getattr(scene, attribute) == getattr(first, attribute)) == same
+
+    return speaker.scene(modality, where=fits)
+
+
+def _is_plain(scene: Scene) -> bool:
+    return is_lone(scene) and scene.tone is None
 
 
 def _details(speaker: Speaker, scene: Scene, modality: str, said: set[str]) -> str:
     """The looks that the user asks for behind "draw what you hear": " in blue, small, at night"."""
     rng, details = speaker.rng, []
     if "color" in said:
-        details.append(rng.choice(("in {}", "in {}", "{}")).format(rng.choice(COLOR_WORDS[scene.color][:1] * 9 + COLOR_WORDS[scene.color])))
+        words = COLOR_WORDS[scene.color]
+        details.append(rng.choice(("in ", "in ", "")) + rng.choice(words[:1] * 9 + words))
     if "size" in said:
         details.append(scene.size)
     if "background" in said:
@@ -211,10 +258,6 @@ def _details(speaker: Speaker, scene: Scene, modality: str, said: set[str]) -> s
     if "place" in said and has_place(scene, modality):
         details.append(rng.choice(PLACE_WORDS[scene.place]))
     return f"{rng.choice((' ', ', '))}{', '.join(details)}" if details else ""
-
-
-def _lone(scene: Scene) -> bool:
-    return scene.count == 1 and scene.companion is None
 
 
 def _a(thing: str) -> str:

@@ -1,8 +1,8 @@
 """Dialogues about nano's world: what the LLM is trained and examined on.
 
-`sample_dialogue` draws a task from `TASKS` and lets its function speak. A dialogue is turns of parts; media are given by
-their scenes, so the trainer decides what to render. The assistant always names what it makes by its canonical caption
-before it makes it, and refuses in words what the world does not hold.
+`sample_dialogue` draws a task from `TASKS` and lets its function speak. A dialogue is turns of parts; media are given
+by their scenes, so the trainer decides what to render. The assistant always names what it makes by its canonical
+caption before it makes it, and refuses in words what the world does not hold.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from anygen.nano.world import crossings, questions, requests, smalltalk
+from anygen.nano.world import crossings, edits, questions, requests, smalltalk
 from anygen.nano.world.scene import SPLITS, Scene
 from anygen.nano.world.turns import Dialogue, DialoguePart, DialogueTurn, Speaker
 
@@ -30,7 +30,7 @@ TASKS: dict[str, Callable[[Speaker], tuple[DialogueTurn, ...]]] = {
     "bare caption": requests.bare_caption,
     "forced media": requests.forced_media,
     "several media": requests.several_media,
-    "edits": requests.edits,
+    "edits": edits.edits,
     "image to audio": crossings.image_to_audio,
     "image to video": crossings.image_to_video,
     "video to image": crossings.video_to_image,
@@ -45,10 +45,11 @@ TASKS: dict[str, Callable[[Speaker], tuple[DialogueTurn, ...]]] = {
 }
 
 TASK_WEIGHTS = {
-    "describe image": 2, "describe video": 2, "describe audio": 1.5, "questions": 2, "questions about sound": 0.7, "is there": 1,
-    "compare": 1, "draw": 2, "film": 2, "play": 1.5, "bare caption": 2, "forced media": 0.7, "several media": 1.2, "edits": 2,
-    "image to audio": 1, "image to video": 1, "video to image": 0.8, "video to audio": 0.6, "audio to image": 1.2,
-    "audio to video": 0.8, "change medium": 1, "about the world": 0.6, "small talk": 0.5, "refuse": 1, "refuse silent": 0.4,
+    "describe image": 2, "describe video": 2, "describe audio": 1.5, "questions": 2, "questions about sound": 0.7,
+    "is there": 1, "compare": 1, "draw": 2, "film": 2, "play": 1.5, "bare caption": 2, "forced media": 0.7,
+    "several media": 1.2, "edits": 2, "image to audio": 1, "image to video": 1, "video to image": 0.8,
+    "video to audio": 0.6, "audio to image": 1.2, "audio to video": 0.8, "change medium": 1, "about the world": 0.6,
+    "small talk": 0.5, "refuse": 1, "refuse silent": 0.4,
 }  # fmt: skip
 """How often each task is drawn, relative to the others."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anygen.nano.world.captions import has_place, with_article
-from anygen.nano.world.scene import BACKGROUNDS, COLORS, MOTIONS, SILENT_THINGS, SOUNDING_THINGS, THINGS, Scene
+from anygen.nano.world.scene import COLORS, MOTIONS, SOUNDING_THINGS, THINGS, Scene
 from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, medium
 from anygen.nano.world.words import COUNT_WORDS, MOTION_WORDS, NOUNS, PLACE_WORDS
 
@@ -23,7 +23,8 @@ MEDIUM_NAMES = {
 DESCRIBE = {
     "image": Wordings(
         train=("[|please |can you ]describe [this|the|my] {medium}", "what do you see[| here| in this {medium}]?",
-               "what does [this|the] {medium} show?", "what is in [this|the] {medium}?", "describe [this|it|what you see]",
+               "what does [this|the] {medium} show?", "what is in [this|the] {medium}?",
+               "describe [this|it|what you see]",
                "caption [this|it|this {medium}]", "tell me about this {medium}", "[say|tell me] what you see",
                "what can you see[| there| in it]?", "put [this|the {medium}] into words", "give me a caption",
                "what's in the {medium}?", "what's going on here?", "explain this {medium}"),
@@ -31,9 +32,12 @@ DESCRIBE = {
               "tell me what this {medium} is about", "can you tell me what you see here?"),
     ),
     "video": Wordings(
-        train=("[|please |can you ]describe [this|the|my] {medium}", "what happens[| here| in this {medium}| in the {medium}]?",
-               "what do you see[| here| in this {medium}]?", "what does [this|the] {medium} show?", "what's going on here?",
-               "describe [this|it|what you see|what happens]", "caption [this|it|this {medium}]", "tell me about this {medium}",
+        train=("[|please |can you ]describe [this|the|my] {medium}",
+               "what happens[| here| in this {medium}| in the {medium}]?",
+               "what do you see[| here| in this {medium}]?", "what does [this|the] {medium} show?",
+               "what's going on here?",
+               "describe [this|it|what you see|what happens]", "caption [this|it|this {medium}]",
+               "tell me about this {medium}",
                "[say|tell me] what [you see|happens]", "put [this|the {medium}] into words", "give me a caption",
                "what is happening[| in this {medium}]?", "what is in [this|the] {medium}?"),
         test=("in words, what does the {medium} show?", "tell me what this {medium} is about",
@@ -50,7 +54,8 @@ DESCRIBE = {
     ),
 }  # fmt: skip
 WHAT = Wordings(
-    train=("what is [this|that|it]?", "what's [this|that]?", "[which|what] thing is [this|that|it]?", "what is the thing called?",
+    train=("what is [this|that|it]?", "what's [this|that]?", "[which|what] thing is [this|that|it]?",
+           "what is the thing called?",
            "what [object|thing] do you [recognise|recognize]?", "name [it|this|the thing|the object]", "identify this",
            "do you know what this is?", "what have i got here?", "tell me what this is", "who or what is this?"),
     test=("can you name the thing?", "what do you think this is?", "say which object this is"),
@@ -58,18 +63,22 @@ WHAT = Wordings(
 COLOR = Wordings(
     train=("[what|which] [color|colour] is {the}?",
            "[what|which] [color|colour] does {the} have?", "what's the [color|colour] of {the}?",
-           "tell me the [color|colour] of {the}", "name the [color|colour] of {the}", "how is {the} [colored|coloured]?",
+           "tell me the [color|colour] of {the}", "name the [color|colour] of {the}",
+           "how is {the} [colored|coloured]?",
            "in [what|which] [color|colour] is {the}?", "what is the [color|colour] of {the}?"),
-    test=("and the [color|colour] of {the} is?", "can you tell the [color|colour] of {the}?", "{the}: which [color|colour]?"),
+    test=("and the [color|colour] of {the} is?", "can you tell the [color|colour] of {the}?",
+          "{the}: which [color|colour]?"),
 )  # fmt: skip
 HOW_MANY = Wordings(
     train=("how many {things} are there?", "how many {things} do you see?", "count the {things}", "how many {things}?",
-           "what is the number of {things}?", "how many {things} can you see[| here]?", "how many {things} are in the {medium}?",
+           "what is the number of {things}?", "how many {things} can you see[| here]?",
+           "how many {things} are in the {medium}?",
            "tell me how many {things} there are"),
     test=("can you count the {things} here?", "the number of {things} in this {medium}?", "{things}, how many?"),
 )  # fmt: skip
 WHERE = Wordings(
-    train=("where is {the}?", "where's {the}?", "where in the {medium} is {the}?", "in which part [|of the {medium} ]is {the}?",
+    train=("where is {the}?", "where's {the}?", "where in the {medium} is {the}?",
+           "in which part [|of the {medium} ]is {the}?",
            "what is the [place|position] of {the}?", "where can i find {the}?", "tell me where {the} is",
            "at [what|which] [place|position] is {the}?", "where do you see {the}?"),
     test=("can you say where {the} is?", "and {the} is where?", "whereabouts in the {medium} is {the}?"),
@@ -81,7 +90,8 @@ BACKGROUND = Wordings(
     test=("and behind {the}?", "can you name the background of the {medium}?", "tell me what is behind {the}"),
 )  # fmt: skip
 SIZE = Wordings(
-    train=("how [big|large|small] is {the}?", "what size is {the}?", "is {the} [small or large|large or small|big or small]?",
+    train=("how [big|large|small] is {the}?", "what size is {the}?",
+           "is {the} [small or large|large or small|big or small]?",
            "what is the size of {the}?", "tell me the size of {the}", "what size does {the} have?"),
     test=("can you tell how big {the} is?", "{the}: large or small?", "and the size of {the}?"),
 )  # fmt: skip
@@ -92,29 +102,37 @@ MOTION = Wordings(
     test=("can you say how {the} moves?", "and what does {the} do here?", "name the motion of {the}"),
 )  # fmt: skip
 TONE_HEIGHT = Wordings(
-    train=("how high is [the tone|it|this tone|the sound]?", "is [it|the tone] low, middle or high?", "what pitch [is it|does it have]?",
+    train=("how high is [the tone|it|this tone|the sound]?", "is [it|the tone] low, middle or high?",
+           "what pitch [is it|does it have]?",
            "is it a [high or a low|low or a high] tone?", "what is the pitch?", "at what pitch is [it|the tone]?"),
     test=("can you tell how high the tone is?", "the pitch of this tone, please", "low, middle or high?"),
 )  # fmt: skip
 TONE_CONTOUR = Wordings(
-    train=("how does [the tone|it|the sound] [go on|change|develop]?", "what does the tone do?", "does [it|the tone] rise or fall?",
+    train=("how does [the tone|it|the sound] [go on|change|develop]?", "what does the tone do?",
+           "does [it|the tone] rise or fall?",
            "is [it|the tone] steady?", "is the tone rising or falling?", "what happens to the tone?"),
     test=("and how does the tone change over time?", "rising, falling or steady?", "can you say what the tone does?"),
 )  # fmt: skip
 IS_THERE = {
     "seen": Wordings(
-        train=("is there {a_thing}[| here| in the {medium}| in this {medium}]?", "do you see {a_thing}[| here| in the {medium}]?",
-               "can you see {a_thing}?", "is [this|it|that] {a_thing}?", "does the {medium} show {a_thing}?", "{a_thing}, right?"),
-        test=("would you say there is {a_thing} in it?", "could this be {a_thing}?", "am i right that this is {a_thing}?"),
+        train=("is there {a_thing}[| here| in the {medium}| in this {medium}]?",
+               "do you see {a_thing}[| here| in the {medium}]?",
+               "can you see {a_thing}?", "is [this|it|that] {a_thing}?", "does the {medium} show {a_thing}?",
+               "{a_thing}, right?"),
+        test=("would you say there is {a_thing} in it?", "could this be {a_thing}?",
+              "am i right that this is {a_thing}?"),
     ),
     "heard": Wordings(
-        train=("do you hear {a_thing}[| here| in the {medium}]?", "can you hear {a_thing}?", "is [this|it|that] {a_thing}?",
-               "is this the sound of {a_thing}?", "does this sound like {a_thing}?", "is there {a_thing} in the {medium}?"),
+        train=("do you hear {a_thing}[| here| in the {medium}]?", "can you hear {a_thing}?",
+               "is [this|it|that] {a_thing}?",
+               "is this the sound of {a_thing}?", "does this sound like {a_thing}?",
+               "is there {a_thing} in the {medium}?"),
         test=("would you say you hear {a_thing}?", "could this be {a_thing}?", "am i right that this is {a_thing}?"),
     ),
 }  # fmt: skip
 IS_IT = Wordings(
-    train=("is {the} {word}?", "would you say {the} is {word}?", "{the} is {word}, [right|isn't it]?", "tell me if {the} is {word}",
+    train=("is {the} {word}?", "would you say {the} is {word}?", "{the} is {word}, [right|isn't it]?",
+           "tell me if {the} is {word}",
            "is it [true|right] that {the} is {word}?", "do you see that {the} is {word}?"),
     test=("am i right that {the} is {word}?", "can you say if {the} is {word}?", "{word}, is that what {the} is?"),
 )  # fmt: skip
@@ -248,7 +266,8 @@ def _ask_contour(speaker: Speaker, modality: str, scene: Scene) -> tuple[str, st
 def _is_the_thing(speaker: Speaker, modality: str, scene: Scene) -> tuple[str, str]:
     things = SOUNDING_THINGS if modality == "audio" else THINGS
     present = {scene.thing} | ({scene.companion.thing} if scene.companion and modality != "audio" else set())
-    asked = scene.thing if speaker.chance(0.5) else speaker.rng.choice([thing for thing in things if thing not in present])
+    absent = [thing for thing in things if thing not in present]
+    asked = scene.thing if speaker.chance(0.5) else speaker.rng.choice(absent)
     wordings = IS_THERE["heard" if modality == "audio" else "seen"]
     noun = NOUNS[asked][0][0] if speaker.chance(0.8) else speaker.rng.choice(NOUNS[asked])[0]
     words = speaker.say(wordings, a_thing=with_article(noun), medium=_name(speaker, modality))

@@ -1,4 +1,4 @@
-"""Dialogues in which the user's words alone ask for media: draw, film, play, bare captions, several media, edits.
+"""Dialogues in which the user's words alone ask for media: draw, film, play, bare captions, several media.
 
 Every function takes a `Speaker` and gives the turns of one dialogue. What a user leaves unsaid is at its default: a
 natural colour, large, in the center, on white, staying still. Media come in the order image, video, audio.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from anygen.nano.world.captions import SAYABLE, caption, has_place, with_article
-from anygen.nano.world.scene import BACKGROUNDS, COLORS, MOTIONS, PLACES, SIZES, THINGS, Scene
+from anygen.nano.world.scene import Scene
 from anygen.nano.world.turns import (
     MEDIA,
     DialoguePart,
@@ -20,70 +20,91 @@ from anygen.nano.world.turns import (
     natural_color,
     show,
 )
-from anygen.nano.world.words import BACKGROUND_WORDS, COLOR_WORDS, COUNT_WORDS, MOTION_WORDS, NOUNS, PLACE_WORDS
+from anygen.nano.world.words import MOTION_WORDS, NOUNS
 
 Turns = tuple[DialogueTurn, ...]
 
 MEDIUM_NOUNS = {
-    "image": ("picture", "picture", "image", "image", "drawing", "photo", "photograph", "illustration", "painting", "sketch",
+    "image": ("picture", "picture", "image", "image", "drawing", "photo", "photograph", "illustration", "painting",
+    "sketch",
               "pic", "graphic", "still image", "artwork", "png", "jpg"),
-    "video": ("video", "video", "film", "film", "clip", "movie", "animation", "video clip", "short film", "gif", "footage",
+    "video": ("video", "video", "film", "film", "clip", "movie", "animation", "video clip", "short film", "gif",
+    "footage",
               "moving picture", "short video", "mp4", "film clip"),
-    "audio": ("sound", "sound", "audio", "recording", "noise", "audio clip", "sound clip", "sound effect", "audio recording",
+    "audio": ("sound", "sound", "audio", "recording", "noise", "audio clip", "sound clip", "sound effect",
+    "audio recording",
               "sound recording", "audio file", "sound file", "wav", "audio sample"),
 }  # fmt: skip
 
 POLITE = Wordings(
-    train=("{r}", "{r}", "{r}", "{r}", "[please|now|ok, now|hey,|hi,|hello,] {r}", "[can|could|would|will] you [|please ]{r}?",
-           "{r}[,|] please", "{r} for me", "i [want|need] you to {r}", "i would like you to {r}", "[go ahead and|just] {r}"),
-    test=("would you be so kind and {r}?", "do {r}", "can i ask you to {r}?", "what i want: {r}", "{r}, and please now"),
+    train=("{r}", "{r}", "{r}", "{r}", "[please|now|ok, now|hey,|hi,|hello,] {r}",
+           "[can|could|would|will] you [|please ]{r}?",
+           "{r}[,|] please", "{r} for me", "i [want|need] you to {r}", "i would like you to {r}",
+           "[go ahead and|just] {r}"),
+    test=("would you be so kind and {r}?", "do {r}", "can i ask you to {r}?", "what i want: {r}",
+          "{r}, and please now"),
 )  # fmt: skip
 VERBS = ("draw", "paint", "film", "animate", "show", "play", "make", "let", "give", "turn", "change")
 VERB = {
     "image": Wordings(
-        train=("[draw|paint|sketch|illustrate|render] [|me ]{x}", "[make|create|generate|produce|give me|show me] {a_medium} of {x}",
-               "[make|draw] me {a_medium} of {x}", "show me {x}", "let me see {x}", "[make|draw|create] {a_medium} [showing|with] {x}",
+        train=("[draw|paint|sketch|illustrate|render] [|me ]{x}",
+               "[make|create|generate|produce|give me|show me] {a_medium} of {x}",
+               "[make|draw] me {a_medium} of {x}", "show me {x}", "let me see {x}",
+               "[make|draw|create] {a_medium} [showing|with] {x}",
                "[generate|create|make] {x}", "picture {x}", "imagine {x}", "[show|give me] {x} as {a_medium}"),
         test=("let me have {a_medium} of {x}", "put {x} into {a_medium}", "make {x} for me as {a_medium}",
               "draw what i say: {x}", "show in {a_medium} {x}"),
     ),
     "video": Wordings(
         train=("film [|me ]{x}", "animate {x}", "[make|create|generate|produce|give me|show me] {a_medium} of {x}",
-               "[make|shoot] me {a_medium} of {x}", "[make|create|generate] {a_medium} [showing|with] {x}", "record {a_medium} of {x}",
-               "shoot {a_medium} of {x}", "[show|give me] {x} as {a_medium}", "let me watch {x}", "let me see {a_medium} of {x}"),
+               "[make|shoot] me {a_medium} of {x}", "[make|create|generate] {a_medium} [showing|with] {x}",
+               "record {a_medium} of {x}",
+               "shoot {a_medium} of {x}", "[show|give me] {x} as {a_medium}", "let me watch {x}",
+               "let me see {a_medium} of {x}"),
         test=("let me have {a_medium} of {x}", "put {x} into {a_medium}", "make {x} for me as {a_medium}",
               "film what i say: {x}", "show in {a_medium} {x}"),
     ),
     "audio": Wordings(
         train=("play [|me ]{x}", "let me hear {x}", "[make|create|generate|produce|give me|play me] {a_medium} of {x}",
-               "[make|create|generate|give me] {x}", "[make|play] me {a_medium} of {x}", "let me listen to {x}", "i want to hear {x}",
+               "[make|create|generate|give me] {x}", "[make|play] me {a_medium} of {x}", "let me listen to {x}",
+               "i want to hear {x}",
                "play {a_medium} of {x}", "[show|give me|play] {x} as {a_medium}", "sound {x}", "record {x}"),
         test=("let me have {a_medium} of {x}", "put {x} into {a_medium}", "make {x} for me as {a_medium}",
               "play what i say: {x}", "make me hear {x}"),
     ),
 }  # fmt: skip
 NOUN = Wordings(
-    train=("{a_medium} of {x}", "{a_medium} [showing|with] {x}", "{x}[,|] as {a_medium}", "{medium}: {x}", "{x}, {medium}",
-           "{x} ({medium})", "i [want|need|would like|want to have] {a_medium} of {x}", "i'd like [|to have |to get ]{a_medium} of {x}",
-           "{medium} of {x}", "[do you have|have you got|is there|can i have|may i have|can i get] {a_medium} of {x}?", "{x} {medium}"),
-    test=("{a_medium} is what i want, of {x}", "for me {a_medium} of {x}", "{x}. as {a_medium}", "how about {a_medium} of {x}?"),
+    train=("{a_medium} of {x}", "{a_medium} [showing|with] {x}", "{x}[,|] as {a_medium}", "{medium}: {x}",
+           "{x}, {medium}",
+           "{x} ({medium})", "i [want|need|would like|want to have] {a_medium} of {x}",
+           "i'd like [|to have |to get ]{a_medium} of {x}",
+           "{medium} of {x}", "[do you have|have you got|is there|can i have|may i have|can i get] {a_medium} of {x}?",
+           "{x} {medium}"),
+    test=("{a_medium} is what i want, of {x}", "for me {a_medium} of {x}", "{x}. as {a_medium}",
+          "how about {a_medium} of {x}?"),
 )  # fmt: skip
 HEAR = Wordings(
     train=("what does {thing} sound like?", "how does {thing} sound?", "let me hear {thing}", "i want to hear {thing}",
-           "play {thing}", "what would {thing} sound like?", "make {thing} sound", "let {thing} be heard", "{thing}, let me hear it",
+           "play {thing}", "what would {thing} sound like?", "make {thing} sound", "let {thing} be heard",
+           "{thing}, let me hear it",
            "what is it like to hear {thing}?", "can i hear {thing}?", "may i listen to {thing}?"),
-    test=("{thing}: how does it sound?", "may i hear {thing}?", "i would like to know how {thing} sounds", "could i listen to {thing}?"),
+    test=("{thing}: how does it sound?", "may i hear {thing}?", "i would like to know how {thing} sounds",
+          "could i listen to {thing}?"),
 )  # fmt: skip
 SEE_MOVE = Wordings(
-    train=("show me {x}", "let me see {x}", "show me how {thing} {moves}", "let me see {thing} {moving}", "make {thing} {move}",
+    train=("show me {x}", "let me see {x}", "show me how {thing} {moves}", "let me see {thing} {moving}",
+           "make {thing} {move}",
            "let {thing} {move}", "i want to see {x}", "i want to see {thing} {move}", "show {x}"),
     test=("how does it look when {thing} {moves}?", "may i see {x}?", "could {thing} {move}, please?"),
 )  # fmt: skip
 SEVERAL = Wordings(
-    train=("{x} as {list}", "{list} of {x}", "[make|create|give me|show me|generate|produce] {list} of {x}", "{x}[:|,] {list}",
-           "[show|give] me {x} as {list}", "i [want|need|would like] {list} of {x}", "{x} ({list})", "i'd like {list} of {x}",
+    train=("{x} as {list}", "{list} of {x}", "[make|create|give me|show me|generate|produce] {list} of {x}",
+           "{x}[:|,] {list}",
+           "[show|give] me {x} as {list}", "i [want|need|would like] {list} of {x}", "{x} ({list})",
+           "i'd like {list} of {x}",
            "make {x} as {list}", "{list}: {x}"),
-    test=("let me have {list} of {x}", "{list} is what i want, of {x}", "for me {x} in the form of {list}", "{x}. i need {list}"),
+    test=("let me have {list} of {x}", "{list} is what i want, of {x}", "for me {x} in the form of {list}",
+          "{x}. i need {list}"),
 )  # fmt: skip
 SEVERAL_VERBS = {
     ("image", "video"): Wordings(
@@ -92,84 +113,33 @@ SEVERAL_VERBS = {
         test=("both draw and film {x}", "film and draw {x}", "draw {x} and then make a film of it"),
     ),
     ("image", "audio"): Wordings(
-        train=("draw {x} and let me hear it", "draw {x} and play its sound", "[show me|let me see] {x} and [play|let me hear] its sound",
-               "[show|draw] {x} and make its sound[| too]", "{x} to see and to hear", "let me see and hear {x}", "draw {x} with sound",
-               "draw {x} and tell me how it sounds", "play the sound of {x} and draw it", "{a_picture} of {x} with its sound"),
+        train=("draw {x} and let me hear it", "draw {x} and play its sound",
+               "[show me|let me see] {x} and [play|let me hear] its sound",
+               "[show|draw] {x} and make its sound[| too]", "{x} to see and to hear", "let me see and hear {x}",
+               "draw {x} with sound",
+               "draw {x} and tell me how it sounds", "play the sound of {x} and draw it",
+               "{a_picture} of {x} with its sound"),
         test=("draw {x} and let it sound", "i want to see and to hear {x}", "what does {x} look and sound like?"),
     ),
     ("video", "audio"): Wordings(
-        train=("film {x} with sound", "film {x} and play its sound", "{a_video} of {x} with [sound|audio|its sound]", "film {x} and let me hear it",
-               "animate {x} and play its sound", "make {a_video} of {x} and its sound[| too]", "{a_video} with sound of {x}"),
+        train=("film {x} with sound", "film {x} and play its sound", "{a_video} of {x} with [sound|audio|its sound]",
+               "film {x} and let me hear it",
+               "animate {x} and play its sound", "make {a_video} of {x} and its sound[| too]",
+               "{a_video} with sound of {x}"),
         test=("film {x} and let it sound", "{a_video} of {x} and how it sounds", "a film and the noise of {x}"),
     ),
     ("image", "video", "audio"): Wordings(
-        train=("draw {x}, film it and play its sound", "{x} in [all|every] [media|forms|ways|kinds of media]", "draw, film and play {x}",
-               "everything you can make of {x}", "{x} as everything", "{x} in all three media", "show me {x} in every way you can",
+        train=("draw {x}, film it and play its sound", "{x} in [all|every] [media|forms|ways|kinds of media]",
+               "draw, film and play {x}",
+               "everything you can make of {x}", "{x} as everything", "{x} in all three media",
+               "show me {x} in every way you can",
                "draw {x}, animate it and let me hear it"),
         test=("all you can make of {x}", "film, draw and play {x}", "{x}: draw it, film it, play it"),
     ),
 }  # fmt: skip
-EDIT = {
-    "color": Wordings(
-        train=("[now|] make it {color}", "[now |and |the same |]in {color}[|, please]", "{color} instead", "change the [color|colour] to {color}",
-               "[can|could] it be {color}?", "[paint|color|colour] it {color}",
-               "turn it {color}", "i want it [in |]{color}", "the same, but {color}", "and in {color}?", "make the {noun} {color}",
-               "it should be {color}", "rather {color}"),
-        test=("what about {color}?", "let it be {color}", "give it a {color} [color|colour]", "i think {color} is better"),
-    ),
-    "background": Wordings(
-        train=("[now |and |]the same {background}", "now {background}", "put it {background}", "and {background}?", "{background} instead",
-               "{background}, please", "make it {background}", "show it {background}", "the same thing, but {background}",
-               "the same, {background}", "how does it look {background}?"),
-        test=("what about the same {background}?", "let it be {background}", "i want to have it {background}"),
-    ),
-    "size": Wordings(
-        train=("[now |]make it {sized}", "{sized}[|, please]", "a bit {sized}", "[can|could] it be {sized}?", "the same, but {sized}",
-               "it should be {sized}", "i want it {sized}", "{sized} please", "make the {noun} {sized}"),
-        test=("let it be {sized}", "what about a {sized} one?", "i think {sized} is better"),
-    ),
-    "place": Wordings(
-        train=("[now |]move it {place}", "put it {place}", "place it {place}", "[now |and |]{place}[|, please]", "the same, but {place}",
-               "it should be {place}", "i want it {place}", "shift it {place}", "move the {noun} {place}"),
-        test=("what about {place}?", "let it stand {place}", "i want to have it {place}"),
-    ),
-    "thing": Wordings(
-        train=("[now |]make it {thing}", "[now |and |]the same with {thing}", "now {thing}", "and {thing}?", "{thing} instead",
-               "{thing} instead of the {noun}", "turn it into {thing}", "replace the {noun} with {thing}", "do {thing}"),
-        test=("what about {thing}?", "let it be {thing}", "i think {thing} is better"),
-    ),
-    "count": Wordings(
-        train=("[now |]make it {number}", "[now |]{number} of them", "{number}, please", "i want {number} of them", "the same, but {number}",
-               "draw {number} of them", "{number} instead of one", "and {number}?"),
-        test=("what about {number} of them?", "let there be {number}", "not one, {number}"),
-    ),
-    "motion": Wordings(
-        train=("[now |]make it {move}", "let it {move}", "[now |and |]{moving}[|, please]", "it should {move}", "the same, but {moving}",
-               "i want it to {move}", "can it {move}?", "have it {move}", "make the {noun} {move}"),
-        test=("what about {moving}?", "could it {move} now?", "i think it should be {moving}"),
-    ),
-    "image": Wordings(
-        train=("[now |]draw it", "[now |and |]as {a_medium}", "make {a_medium} of it", "and {a_medium}?", "show it as {a_medium}",
-               "give me {a_medium} of it", "[now |]{a_medium}, please"),
-        test=("what about {a_medium}?", "i want to have {a_medium} of it", "the same as {a_medium}"),
-    ),
-    "video": Wordings(
-        train=("[now |]film it", "[now |and |]as {a_medium}", "make {a_medium} of it", "and {a_medium}?", "show it as {a_medium}",
-               "give me {a_medium} of it", "[now |]{a_medium}, please"),
-        test=("what about {a_medium}?", "i want to have {a_medium} of it", "the same as {a_medium}"),
-    ),
-    "audio": Wordings(
-        train=("[now |]let me hear it", "[now |and |]as {a_medium}", "make {a_medium} of it", "and {a_medium}?", "what does it sound like?",
-               "[and |]how does it sound?", "play its sound", "[now |]its sound, please", "what sound does it make?", "and its sound?"),
-        test=("what about {a_medium}?", "i want to hear it", "could you let it sound?"),
-    ),
-}  # fmt: skip
-SIZED = {"small": ("smaller", "smaller", "small", "tiny", "little"), "large": ("larger", "bigger", "large", "big", "huge")}
-
-
 def request(speaker: Speaker, modality: str) -> Turns:
     """"Draw a red bell on grass." -> "Here is a large red bell on grass in the center." and the picture."""
-    scene, words = _asked_for(speaker, modality, speaker.scene(modality))
+    scene, words = asked_for(speaker, modality, speaker.scene(modality))
     return speaker.user(words), show(medium(modality, scene))
 
 
@@ -201,7 +171,7 @@ def forced_media(speaker: Speaker) -> Turns:
 
     Half of the time the media follow each other without a word, behind the caption that is natural for the words.
     """
-    scene = speaker.scene("image", where=lambda scene: scene.count == 1 and scene.companion is None)
+    scene = speaker.scene("image", where=is_lone)
     scene, said = say_some(speaker, scene)
     media = [medium("image", scene)]
     still = replace(scene, motion="stays still")
@@ -223,8 +193,7 @@ def several_media(speaker: Speaker) -> Turns:
     modalities = speaker.rng.choice(tuple(SEVERAL_VERBS))
     moving = "video" in modalities and speaker.chance(0.6)
     sounding = "audio" in modalities
-    scene = speaker.scene("image", where=lambda scene: scene.count == 1 and not scene.companion and
-                          (scene.sounds or not sounding))  # fmt: skip
+    scene = speaker.scene("image", where=lambda scene: is_lone(scene) and (scene.sounds or not sounding))
     scene = replace(scene, motion=scene.motion if moving else "stays still")
     if not speaker.allows(scene):
         return several_media(speaker)
@@ -238,70 +207,6 @@ def several_media(speaker: Speaker) -> Turns:
     else:
         words = speaker.say(SEVERAL, x=x, list=_list_media(speaker, modalities))
     return speaker.user(words), show(*(medium(modality, scene) for modality in modalities))
-
-
-def edits(speaker: Speaker) -> Turns:
-    """A request and one to three changes over turns: "now make it blue", "same at night", "as a film"."""
-    modality = speaker.rng.choices(MEDIA, weights=(0.6, 0.3, 0.1))[0]
-    scene = speaker.scene(modality, where=lambda scene: scene.tone is None)
-    if modality == "audio":
-        scene = speaker.plain(replace(scene, count=1, companion=None), said=())
-    scene, words = _asked_for(speaker, modality, scene)
-    turns = [speaker.user(words), show(medium(modality, scene))]
-    for _ in range(speaker.rng.choice((1, 1, 2, 3))):
-        modality, scene, words = edit(speaker, modality, scene)
-        turns += [speaker.user(words), show(medium(modality, scene))]
-    return tuple(turns)
-
-
-def edit(speaker: Speaker, modality: str, scene: Scene, *, kinds: tuple[str, ...] = tuple(EDIT)) -> tuple[str, Scene, str]:
-    """One change of a medium that is there already: the modality and scene after it, and the words that ask for it."""
-    while True:
-        kind = speaker.rng.choice([kind for kind in kinds if kind != modality])
-        changed, slots = _change(speaker, kind, modality, scene)
-        if changed is None or not speaker.allows(changed):
-            continue
-        noun = NOUNS[scene.thing][0][0] if scene.count == 1 else NOUNS[scene.thing][0][1]
-        target = kind if kind in MEDIA else modality
-        return target, changed, speaker.say(EDIT[kind], noun=noun, **slots)
-
-
-def _change(speaker: Speaker, kind: str, modality: str, scene: Scene) -> tuple[Scene | None, dict[str, str]]:
-    """The scene after a change of this kind and the slots of its wording; None where the kind does not apply."""
-    rng, lone = speaker.rng, scene.count == 1 and scene.companion is None
-    if kind in MEDIA:
-        applies = {"image": True, "video": lone, "audio": scene.sounds}[kind]
-        motion = "stays still" if kind == "video" else scene.motion
-        place = scene.place if modality != "video" or has_place(scene, "video") else "center"
-        changed = replace(scene, motion=motion, place=place)
-        return (changed if applies else None), {"a_medium": a_medium(speaker, kind)}
-    if modality == "audio" and kind != "thing":
-        return None, {}
-    if kind == "color":
-        color = _another(rng, COLORS, scene.color)
-        return replace(scene, color=color), {"color": rng.choice(COLOR_WORDS[color][:1] * 9 + COLOR_WORDS[color])}
-    if kind == "background":
-        background = _another(rng, BACKGROUNDS, scene.background)
-        return replace(scene, background=background), {"background": rng.choice(BACKGROUND_WORDS[background])}
-    if kind == "size":
-        size = _another(rng, SIZES, scene.size)
-        return replace(scene, size=size), {"sized": rng.choice(SIZED[size])}
-    if kind == "place" and has_place(scene, modality):
-        place = _another(rng, PLACES, scene.place)
-        return replace(scene, place=place), {"place": rng.choice(PLACE_WORDS[place] + (f"to the {place}",))}
-    if kind == "thing":
-        thing = _another(rng, THINGS, scene.thing)
-        changed = replace(scene, thing=thing)
-        unclear = scene.companion is not None or scene.count > 1 or (modality == "audio" and not changed.sounds)
-        return (None if unclear else changed), {"thing": with_article(NOUNS[thing][0][0])}
-    if kind == "count" and lone and modality == "image":
-        count = rng.choice((2, 3))
-        return replace(scene, count=count, place="center"), {"number": rng.choice(COUNT_WORDS[count][:2])}
-    if kind == "motion" and modality == "video":
-        motion = _another(rng, MOTIONS, scene.motion)
-        place = scene.place if has_place(scene, "video") else "center"
-        return replace(scene, motion=motion, place=place), motion_slots(speaker, motion)
-    return None, {}
 
 
 def motion_slots(speaker: Speaker, motion: str) -> dict[str, str]:
@@ -340,12 +245,17 @@ def say_some(speaker: Speaker, scene: Scene) -> tuple[Scene, set[str]]:
     return scene, said
 
 
+def is_lone(scene: Scene) -> bool:
+    """Whether the scene holds one thing alone."""
+    return scene.count == 1 and scene.companion is None
+
+
 def _is_plain(scene: Scene, names: set[str]) -> bool:
     defaults = {"color": natural_color(scene.thing), "size": "large", "place": "center", "background": "white"}
     return all(getattr(scene, name) == defaults[name] for name in names)
 
 
-def _asked_for(speaker: Speaker, modality: str, scene: Scene) -> tuple[Scene, str]:
+def asked_for(speaker: Speaker, modality: str, scene: Scene) -> tuple[Scene, str]:
     """Words that ask for one medium, and the scene that they mean."""
     rng = speaker.rng
     if modality == "audio" and scene.tone is None and speaker.chance(0.3):
@@ -366,7 +276,8 @@ def _asked_for(speaker: Speaker, modality: str, scene: Scene) -> tuple[Scene, st
                 x = f"{thing} {rng.choice(MOTION_WORDS[scene.motion])}"
                 return scene, speaker.say(SEE_MOVE, x=x, thing=thing, **motion_slots(speaker, scene.motion))
         elif modality == "image" and speaker.chance(0.06) and has_place(scene, "video"):
-            return scene, speaker.say(NOUN, x=caption(scene, "video", rng, said=said), **_name_medium(speaker, modality))
+            x = caption(scene, "video", rng, said=said)
+            return scene, speaker.say(NOUN, x=x, **_name_medium(speaker, modality))
         x = caption(scene, shown, rng, said=said)
     slots = {"x": x, **_name_medium(speaker, modality)}
     if speaker.chance(0.35):
@@ -384,7 +295,3 @@ def _list_media(speaker: Speaker, modalities: tuple[str, ...]) -> str:
         return speaker.rng.choice((" + ", ", ", "/", " & ")).join(names)
     joint = speaker.rng.choice((" and ", " and as ", " and also ", " plus "))
     return ", ".join(names[:-1]) + joint + names[-1]
-
-
-def _another(rng, values: tuple, value):
-    return rng.choice([other for other in values if other != value])

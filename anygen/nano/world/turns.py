@@ -98,7 +98,7 @@ class Speaker:
         self.sample = sample
 
     def scene(self, modality: str, *, where: Callable[[Scene], bool] | None = None, tries: int = 200) -> Scene:
-        """A scene for a medium: sounding for audio, lone for video; of those, one that `where` holds for if any does."""
+        """A scene for a medium: sounding for audio, lone for video; one that `where` holds for, if any does."""
         for _ in range(tries):
             scene = self.sample(modality) if self.sample else self._fresh(modality)
             if where is None or where(scene):
@@ -146,7 +146,7 @@ class Speaker:
             words = words[0].upper() + words[1:]
             return words if words[-1] in ".?!" else words + self.rng.choice((".", ".", "", "!"))
         if manner < 0.75:
-            return words.rstrip(".?!")
+            return words.rstrip(".?!") or words
         if manner < 0.78:
             return words.upper()
         return words

@@ -1,0 +1,175 @@
+"""Dialogues: every task speaks, splits hold, what the assistant says agrees with what it makes."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from anygen.nano.world import crossings, edits, questions, requests, smalltalk
+from anygen.nano.world.captions import canonical_caption
+from anygen.nano.world.dialogues import TASK_WEIGHTS, TASKS, sample_dialogue
+from anygen.nano.world.scene import Scene, held_out_pairs, is_held_out, sample_scene
+from anygen.nano.world.turns import Speaker, Wordings, natural_color
+
+PER_TASK = 60
+SILENT_TASKS = ("describe image", "questions", "is there", "compare", "about the world", "small talk", "refuse")
+
+
+def dialogues(task, split="train", seed=0):
+    rng = random.Random(seed)
+    return [sample_dialogue(rng, split, task) for _ in range(PER_TASK)]
+
+
+def all_wordings():
+    """Every `Wordings` of the dialogue files, by where it stands."""
+    for module in (requests, edits, crossings, questions, smalltalk):
+        for name, value in vars(module).items():
+            if isinstance(value, Wordings):
+                yield f"{module.__name__}.{name}", value
+            elif isinstance(value, dict):
+                for key, row in value.items():
+                    if isinstance(row, Wordings):
+                        yield f"{module.__name__}.{name}[{key!r}]", row
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("split", ["train", "test", "held_out"])
+def test_every_task_speaks_in_turns_that_end_with_the_assistant(task, split):
+    for dialogue in dialogues(task, split):
+        assert dialogue.task == task
+        roles = [turn.role for turn in dialogue.turns]
+        assert roles == ["user", "assistant"] * (len(roles) // 2)
+        for turn in dialogue.turns:
+            for part in turn.parts:
+                if part.type == "text":
+                    assert part.text and part.text == part.text.strip() and "  " not in part.text
+                    assert not set("{}[]|") & set(part.text), part.text
+                else:
+                    assert part.caption == canonical_caption(part.scene, part.type)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_training_holds_no_held_out_pair(task):
+    for dialogue in dialogues(task):
+        for turn in dialogue.turns:
+            assert all(not held_out_pairs(part.scene) for part in turn.media)
+
+
+def test_the_assistant_names_what_it_makes_right_before_it():
+    for task in set(TASKS) - {"forced media"}:
+        for dialogue in dialogues(task):
+            for turn in dialogue.turns[1::2]:
+                for before, part in zip(turn.parts, turn.parts[1:], strict=False):
+                    if part.type != "text":
+                        assert before.text.endswith(f"{part.caption}.")
+
+
+def test_media_of_a_reply_come_in_one_order():
+    for task in ("forced media", "several media"):
+        for dialogue in dialogues(task):
+            types = [part.type for part in dialogue.turns[-1].media]
+            assert types and types == sorted(types, key=("image", "video", "audio").index)
+            assert len(set(types)) == len(types)
+
+
+def test_forced_media_meets_every_subset():
+    rng = random.Random(0)
+    found = Counter(
+        tuple(part.type for part in sample_dialogue(rng, "train", "forced media").turns[-1].media) for _ in range(400)
+    )
+    assert len(found) == 7
+
+
+@pytest.mark.parametrize(
+    ("task", "user", "assistant"),
+    [
+        ("draw", [], ["image"]),
+        ("film", [], ["video"]),
+        ("play", [], ["audio"]),
+        ("audio to image", ["audio"], ["image"]),
+        ("audio to video", ["audio"], ["video"]),
+        ("image to audio", ["image"], ["audio"]),
+        ("image to video", ["image"], ["video"]),
+        ("video to image", ["video"], ["image"]),
+        ("video to audio", ["video"], ["audio"]),
+        ("describe audio", ["audio"], []),
+    ],
+)
+def test_media_in_and_out(task, user, assistant):
+    for dialogue in dialogues(task):
+        asked, said = dialogue.turns
+        assert [part.type for part in asked.media] == user
+        refused = "no sound" in said.text or "no looks" in said.text
+        assert [part.type for part in said.media] == ([] if refused else assistant)
+
+
+@pytest.mark.parametrize("task", SILENT_TASKS)
+def test_answers_in_words_make_no_media(task):
+    assert all(not turn.media for dialogue in dialogues(task) for turn in dialogue.turns[1::2])
+
+
+def test_yes_and_no_are_balanced():
+    rng = random.Random(3)
+    for task in ("is there", "compare"):
+        first = [sample_dialogue(rng, "train", task).turns[1].text.split(",")[0] for _ in range(600)]
+        yes, no = first.count("Yes"), first.count("No")
+        assert 0.4 < yes / (yes + no) < 0.6
+
+
+def test_answers_are_true():
+    for dialogue in dialogues("questions"):
+        scene = dialogue.turns[0].media[0].scene
+        for turn in dialogue.turns[1::2]:
+            if "background" in turn.text:
+                assert scene.background in turn.text
+            elif turn.text.startswith("There are two things"):
+                assert scene.companion.thing in turn.text.replace("rain cloud", "rain")
+            elif turn.text.startswith("There are three"):
+                assert scene.count == 3
+
+
+def test_what_is_not_said_is_at_its_default():
+    speaker = Speaker(random.Random(0))
+    scene = Scene(thing="dog", color="blue", size="small", place="left", background="grass", motion="spins")
+    plain = speaker.plain(scene, said=("background",))
+    assert (plain.color, plain.size, plain.place, plain.background) == (natural_color("dog"), "large", "center", "grass")
+    assert not is_held_out("dog", plain.color)
+
+
+def test_scenes_come_from_the_trainer_where_it_gives_them():
+    pool = [sample_scene(random.Random(seed), "train", sounding=True, lone=True) for seed in range(40)]
+    rng, asked = random.Random(0), []
+
+    def sample(modality):
+        asked.append(modality)
+        return rng.choice(pool)
+
+    for task in ("describe image", "describe video", "describe audio", "image to audio", "draw"):
+        dialogue = sample_dialogue(rng, "train", task, sample)
+        for part in dialogue.turns[0].media:
+            assert part.scene in pool
+    assert set(asked) == {"image", "video", "audio"}
+
+
+@pytest.mark.parametrize(("name", "wordings"), tuple(all_wordings()))
+def test_wordings_of_the_test_split_are_never_said_in_training(name, wordings):
+    train, test = set(wordings.expansions("train")), set(wordings.expansions("test"))
+    assert test and not train & test, name
+
+
+def test_there_are_hundreds_of_wordings_in_training():
+    assert sum(len(set(wordings.expansions("train"))) for _, wordings in all_wordings()) > 1000
+
+
+def test_the_same_seed_gives_the_same_dialogue_and_weights_name_every_task():
+    assert set(TASK_WEIGHTS) == set(TASKS)
+    for seed in range(30):
+        assert sample_dialogue(random.Random(seed)) == sample_dialogue(random.Random(seed))
+    assert len({sample_dialogue(random.Random(seed)).turns[0].text for seed in range(300)}) > 270
+
+
+def test_unknown_task_and_split_are_refused():
+    with pytest.raises(ValueError, match="task='paint' is not one of describe image"):
+        sample_dialogue(random.Random(0), task="paint")
+    with pytest.raises(ValueError, match="split='validation'"):
+        sample_dialogue(random.Random(0), "validation")
