@@ -21,7 +21,8 @@ class GriffinLimVocoder(ModelMixin, ConfigMixin):
 
     The first three settings have the names that `transformers.SpeechT5HifiGan` gives them, so that one pipeline drives
     both: `model_in_dim` mels a frame, `sampling_rate` in Hz, and `upsample_rates` whose product is the hop length.
-    There is nothing to train; the phase starts at zero, so that equal mels give equal sound.
+    There is nothing to train. The phase starts from the same random draw each time, so that equal mels give equal sound
+    and nearly equal mels nearly equal sound (from zero phase they do not).
     """
 
     config_name = "config.json"
@@ -35,7 +36,7 @@ class GriffinLimVocoder(ModelMixin, ConfigMixin):
         num_fft: int = 1024,
         dynamic_range: float = 70.0,
         num_iterations: int = 32,
-        momentum: float = 0.99,
+        momentum: float = 0.7,
     ):
         super().__init__()
         self.mel_config = MelConfig(
@@ -64,7 +65,8 @@ class GriffinLimVocoder(ModelMixin, ConfigMixin):
                 f"spectrogram {tuple(spectrogram.shape)}: expected (N, T, {self.config.model_in_dim}) log-mel frames"
             )
         magnitude = linear_magnitudes(spectrogram.float(), self.mel_config)
-        estimate = magnitude.to(torch.complex64)
+        phase = torch.rand(magnitude.shape[1:], generator=torch.Generator().manual_seed(0)).to(magnitude) * 2 * math.pi
+        estimate = torch.polar(magnitude, phase.expand_as(magnitude))
         previous = torch.zeros_like(estimate)
         for _ in range(self.config.num_iterations):
             consistent = short_time_spectrum(overlap_add(estimate, self.mel_config), self.mel_config)

@@ -102,7 +102,8 @@ def test_items_of_a_batch_equal_items_alone(pipeline):
     together = pipeline(texts, generator=seeded(1, 2, 3), output_type="pt", **STEPS).audios
     for i, text in enumerate(texts):
         alone = pipeline(text, generator=seeded(i + 1), output_type="pt", **STEPS).audios
-        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-4, rtol=1e-3)
+        assert alone.abs().max() > 0.05
+        torch.testing.assert_close(together[i : i + 1], alone, atol=2e-3, rtol=0)  # phases magnify rounding
 
 
 def test_several_waveforms_to_a_prompt_stay_in_order(pipeline):
