@@ -8,6 +8,7 @@ and a temporary file as its stdout, so nothing can block on a full pipe, and no 
 import io
 import json
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -34,15 +35,12 @@ def decode_video(file: BinaryIO, *, limits: MediaLimits = DEFAULT_LIMITS) -> Vid
 
     The frames are at an even rate (the stream's average), starting with the first frame whatever its timestamp. Of a
     film of more than `limits.max_frames` frames every 2nd, 4th, ... is kept; frames above `limits.max_frame_side` are
-    scaled down; what a phone marked as turned is turned upright.
+    scaled down; what a phone marked as turned is turned upright. A file that breaks off gives the frames it holds.
 
     Raises `media_no_video_stream` for sound alone or no frames; otherwise as `decode_audio`, sound being optional here.
     """
-    header, read = _run_worker(file, "video", limits)
-    frames = read(np.uint8, header["frames"])
-    audio = None
-    if header["samples"]:
-        audio = Audio(waveform=_finite(read(np.float32, [header["samples"]])), sampling_rate=header["sampling_rate"])
+    header, frames, samples = _run_worker(file, "video", limits)
+    audio = Audio(waveform=samples, sampling_rate=header["sampling_rate"]) if len(samples) else None
     return Video(frames=frames, fps=header["fps"], audio=audio)
 
 
@@ -51,17 +49,17 @@ def decode_audio(file: BinaryIO, *, limits: MediaLimits = DEFAULT_LIMITS) -> Aud
 
     Rates above `limits.max_sampling_rate` are resampled down to it.
 
-    Raises `media_type_not_allowed`, `media_unreadable`, `media_too_large`, `media_timeout`, `media_not_finite`,
+    Raises `media_type_not_allowed`, `media_unreadable`, `media_truncated`, `media_too_large`, `media_timeout`, `media_not_finite`,
     `media_no_audio_stream`, and `media_too_short` for a track without samples.
     """
-    header, read = _run_worker(file, "audio", limits)
-    if header["samples"] == 0:
+    header, _, samples = _run_worker(file, "audio", limits)
+    if len(samples) == 0:
         raise AnyGenError("media_too_short", "the sound has no samples; expected at least one")
-    return Audio(waveform=_finite(read(np.float32, [header["samples"]])), sampling_rate=header["sampling_rate"])
+    return Audio(waveform=samples, sampling_rate=header["sampling_rate"])
 
 
-def _run_worker(file: BinaryIO, want: Modality, limits: MediaLimits):
-    """The worker's header, and a function that reads its next array given type and shape."""
+def _run_worker(file: BinaryIO, want: Modality, limits: MediaLimits) -> tuple[dict, np.ndarray, np.ndarray]:
+    """The worker's header, its frames uint8 (T, H, W, 3) and its samples float32 (S,); either may be empty."""
     check_format(file.read(HEAD_BYTES), want)
     file.seek(0)
     job = json.dumps({"want": want, **asdict(limits)})
@@ -87,13 +85,12 @@ def _run_worker(file: BinaryIO, want: Modality, limits: MediaLimits):
         header = json.loads(stdout.readline())
         if "error" in header:
             raise AnyGenError(header["error"], header["detail"])
-        result = io.BytesIO(stdout.read())
-
-    def read(dtype: type, shape: list[int]) -> np.ndarray:
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        return np.frombuffer(result.read(size), dtype).reshape(shape)
-
-    return header, read
+        shape = header["frames"] or (0, 0, 0, 3)
+        frames = np.fromfile(stdout, np.uint8, count=math.prod(shape)).reshape(shape)
+        samples = np.fromfile(stdout, np.float32, count=header["samples"] or 0)
+    if not np.isfinite(samples).all():
+        raise AnyGenError("media_not_finite", "the sound holds NaN or infinity; expected finite samples")
+    return header, frames, samples.clip(-1.0, 1.0)
 
 
 def _as_real_file(file: BinaryIO) -> BinaryIO:
@@ -106,9 +103,3 @@ def _as_real_file(file: BinaryIO) -> BinaryIO:
     # The descriptor's own position, which is what a child sees: seek() may only move within Python's buffer.
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     return file
-
-
-def _finite(samples: np.ndarray) -> np.ndarray:
-    if not np.isfinite(samples).all():
-        raise AnyGenError("media_not_finite", "the sound holds NaN or infinity; expected finite samples")
-    return samples.clip(-1.0, 1.0)

@@ -43,7 +43,7 @@ class FrameGrid:
     def __init__(self, *, fps: float, max_frames: int, size: tuple[int, int]):
         self.fps, self.max_frames, self.size = fps, max_frames, size
         self.slots: list[np.ndarray] = []
-        self.standing = None  # (first slot, frame): not converted until it is known to be shown
+        self.standing = None  # the frame shown now: not converted before it is known to fill a slot
 
     def add(self, frame: av.VideoFrame, time: float) -> None:
         """Show `frame` from `time` (seconds after the first frame) on."""
@@ -52,17 +52,17 @@ class FrameGrid:
         while len(self.slots) > self.max_frames:
             self._halve()
 
-    def finish(self, end: float) -> np.ndarray:
-        """All frames, uint8 (T, H, W, 3), once the film has ended at `end` seconds."""
-        self._fill(max(int(end * self.fps + 0.5), len(self.slots) + (not self.slots)))
+    def finish(self, end: float) -> list[np.ndarray]:
+        """All frames, uint8 (H, W, 3), once the film has ended at `end` seconds."""
+        self._fill(max(int(end * self.fps + 0.5), 1))
         while len(self.slots) > self.max_frames:
             self._halve()
-        return np.stack(self.slots)
+        return self.slots
 
     def _fill(self, until: int) -> None:
         if self.standing is not None and until > len(self.slots):
             width, height = self.size
-            picture = self.standing.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+            picture = self.standing.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR")
             self.slots.extend([picture] * (until - len(self.slots)))
 
     def _halve(self) -> None:
@@ -159,13 +159,13 @@ def read_streams(container, video, audio, job: dict) -> tuple[dict, list[np.ndar
         return {"frames": None, "samples": len(samples), "sampling_rate": rate}, [samples]
     if grid is None:
         raise Refused("media_no_video_stream", "the video stream holds no frame; expected at least one")
-    frames = np.ascontiguousarray(np.rot90(grid.finish(video_end), k=round(rotation / 90), axes=(1, 2)))
-    header = {"frames": frames.shape, "fps": grid.fps, "samples": None, "sampling_rate": rate}
+    frames = [np.ascontiguousarray(np.rot90(frame, round(rotation / 90))) for frame in grid.finish(video_end)]
+    header = {"frames": (len(frames), *frames[0].shape), "fps": grid.fps, "samples": None, "sampling_rate": rate}
     if samples is None:
-        return header, [frames]
+        return header, frames
     offset = round((audio_start - video_start) * rate)
     samples = np.pad(samples, (max(offset, 0), 0))[max(-offset, 0) :][: round(len(frames) / grid.fps * rate)]
-    return {**header, "samples": len(samples)}, [frames, samples]
+    return {**header, "samples": len(samples)}, [*frames, samples]
 
 
 def frame_rate(video: av.VideoStream) -> float:
@@ -191,6 +191,8 @@ def main() -> None:
         header = dict(zip(("error", "detail"), refusal.args, strict=True))
     except MemoryError:
         header = {"error": "media_too_large", "detail": "decoding needs more memory than allowed"}
+    except av.EOFError:
+        header = {"error": "media_truncated", "detail": "the file ends before its first frame or sample"}
     except (av.FFmpegError, ValueError, IndexError) as error:
         header = {"error": "media_unreadable", "detail": f"FFmpeg cannot decode the file ({type(error).__name__})"}
     sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")

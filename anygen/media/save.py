@@ -99,10 +99,12 @@ def _new_file(path: str | os.PathLike, *, suffixes: tuple[str, ...]) -> Iterator
         raise AnyGenError("invalid_parameter", f"a file name that ends in {path.suffix!r}; expected {' or '.join(suffixes)}")
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with part.open("wb") as file:
-            yield file
-        os.replace(part, path)
+        try:
+            with part.open("wb") as file:
+                yield file
+            os.replace(part, path)
+        finally:
+            if part.exists():
+                part.unlink()
     except OSError as error:
         raise AnyGenError("storage_error", f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

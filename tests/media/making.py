@@ -61,7 +61,7 @@ def film(
     size: tuple[int, int] = (48, 32),
     tone: float = 0.0,
 ) -> bytes:
-    """A film file whose frame i has grey 20 + 200 * i / T and is shown at `times[i]` seconds, with `tone` s of sound."""
+    """A film file of 25 frames a second whose frame i has grey 20 + 200 * i / T and is shown at `times[i]` seconds, with `tone` s of sound."""
     import av
 
     buffer = io.BytesIO()
@@ -69,14 +69,15 @@ def film(
         stream = output.add_stream(codec, rate=25)
         stream.width, stream.height = size
         stream.pix_fmt = {"mjpeg": "yuvj420p", "jpeg2000": "rgb24"}.get(codec, "yuv420p")
-        stream.codec_context.time_base = Fraction(1, 1000)
+        clock = 25 if container == "avi" else 1000  # AVI knows no times, only a rate
+        stream.codec_context.time_base = Fraction(1, clock)
         sound = output.add_stream("aac", rate=16000, layout="mono") if tone else None
         for time, pixels in zip(times, grey_frames(len(times), height=size[1], width=size[0]), strict=True):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            frame.pts, frame.time_base = round(time * clock), Fraction(1, clock)
             output.mux(stream.encode(frame))
-        if times:
-            output.mux(stream.encode(None))
+        output.start_encoding()
+        output.mux(stream.encode(None))
         if sound:
             samples = 0.5 * np.sin(2 * np.pi * 440 * np.arange(int(tone * 16000)) / 16000)
             frame = av.AudioFrame.from_ndarray(samples.astype(np.float32)[None], format="fltp", layout="mono")
