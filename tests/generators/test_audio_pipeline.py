@@ -5,7 +5,9 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, UNet2DConditionModel
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from transformers import (
+    CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast, SpeechT5HifiGan, SpeechT5HifiGanConfig,
+)  # fmt: skip
 
 from anygen.generators.audio_pipeline import AudioLatentDiffusionPipeline
 from anygen.generators.vocoder import GriffinLimVocoder
@@ -175,3 +177,16 @@ def test_save_and_load_give_the_same_sound(pipeline, tmp_path):
 def test_contradicting_inputs_are_refused(pipeline, inputs, message):
     with pytest.raises(ValueError, match=message):
         pipeline(**inputs, **STEPS)
+
+
+def test_a_trained_vocoder_of_transformers_takes_the_same_place(pipeline):
+    config = SpeechT5HifiGanConfig(
+        model_in_dim=8, sampling_rate=16000, upsample_initial_channel=8,
+        upsample_rates=[4, 4], upsample_kernel_sizes=[8, 8],
+        resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1, 3]],
+    )  # fmt: skip
+    with_hifi_gan = AudioLatentDiffusionPipeline(**{**pipeline.components, "vocoder": SpeechT5HifiGan(config).eval()})
+    with_hifi_gan.set_progress_bar_config(disable=True)
+    assert with_hifi_gan.hop_length == 16
+    audios = with_hifi_gan(["a bell", "a dog"], audio_length_in_s=0.02, generator=seeded(0, 1), **STEPS).audios
+    assert audios.shape == (2, 320) and np.isfinite(audios).all()
