@@ -1,10 +1,12 @@
-"""An autoencoder that works on patches: the cheap way from 64x64 pixels to 8x8 latents, and from mel spectrograms too.
+"""An autoencoder that costs next to nothing to train: principal components in, a small network out.
 
-The first levels of an ordinary convolutional autoencoder (Rombach et al. 2022) run at full resolution and cost most.
-Here space is folded into channels instead (pixel-unshuffle), and the levels of diffusers' own `Encoder` and `Decoder`
-start at 1/patch of the resolution. Stands where `AutoencoderKL` stands in a `StableDiffusionPipeline`.
+A patch of 8x8 pixels (or mel bins) is encoded by its first principal components, a linear map with a closed form. They
+are scaled by the root of their deviation, so that coarse components keep a larger share of the variance and a diffusion
+model resolves them first, as it does with the frequencies of an image. The decoder is the closed-form linear map from a
+3x3 neighbourhood of latents, refined by a convolutional network that is trained. Latents exist before any training,
+so denoiser and decoder can learn side by side. Stands where `AutoencoderTiny` stands in a `StableDiffusionPipeline`.
 
-Shapes: sample (N, in_channels, H, W) in [-1, 1] <-> latents (N, latent_channels, H/f, W/f), f = 2**(levels - 1).
+Shapes: sample (N, in_channels, H, W) in [-1, 1] <-> latents (N, latent_channels, H/8, W/8).
 """
 
 from __future__ import annotations
@@ -12,17 +14,22 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.autoencoders.vae import Decoder, DecoderOutput, DiagonalGaussianDistribution, Encoder
-from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTinyOutput
+from diffusers.models.autoencoders.vae import DecoderOutput
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+PATCH = 8
+RIDGE = 10.0
+"""Added to the diagonal of the normal equations of the linear decoder, for the components that hardly vary."""
 
-class PatchAutoencoderKL(ModelMixin, ConfigMixin):
-    """A KL autoencoder whose first log2(patch_size) levels are a pixel-unshuffle without parameters.
 
-    `block_out_channels` has one entry a level, the folded ones included, so that `2 ** (len(block_out_channels) - 1)`
-    is the downsampling factor, as diffusers' pipelines compute it; the folded levels' entries are not used.
+class PatchAutoencoder(ModelMixin, ConfigMixin):
+    """Principal components of 8x8 patches with a refined decoder.
+
+    `block_out_channels` has one entry a level from full to 1/8 resolution, so that `2 ** (len - 1)` is the
+    downsampling factor as diffusers' pipelines compute it; the decoder works on the last two levels only and folds the
+    others into channels (pixel-shuffle).
     """
 
     config_name = "config.json"
@@ -31,60 +38,73 @@ class PatchAutoencoderKL(ModelMixin, ConfigMixin):
     def __init__(
         self,
         in_channels: int = 3,
-        latent_channels: int = 8,
-        block_out_channels: tuple[int, ...] = (64, 64, 64, 128),
-        patch_size: int = 4,
-        layers_per_block: int = 1,
-        norm_num_groups: int = 16,
+        latent_channels: int = 20,
+        block_out_channels: tuple[int, int, int, int] = (64, 64, 64, 128),
+        num_blocks: int = 2,
         scaling_factor: float = 1.0,
     ):
         super().__init__()
-        folded = patch_size.bit_length() - 1
-        levels = tuple(block_out_channels)[folded:]
-        if patch_size != 2**folded or not levels:
-            raise ValueError(
-                f"patch_size={patch_size} must be a power of two that leaves a level of "
-                f"block_out_channels={tuple(block_out_channels)}"
-            )
-        shared = dict(block_out_channels=levels, layers_per_block=layers_per_block, norm_num_groups=norm_num_groups)
-        channels = in_channels * patch_size**2
-        self.encoder = Encoder(
-            in_channels=channels,
-            out_channels=latent_channels,
-            down_block_types=("DownEncoderBlock2D",) * len(levels),
-            mid_block_add_attention=False,
-            **shared,
+        if len(block_out_channels) != 4:
+            raise ValueError(f"block_out_channels={block_out_channels}: expected four levels, full to 1/8 resolution")
+        fine, coarse = block_out_channels[2:]
+        self.encoder = nn.Conv2d(in_channels, latent_channels, PATCH, stride=PATCH)
+        self.linear_decoder = nn.Conv2d(latent_channels, in_channels * PATCH**2, 3, padding=1, padding_mode="replicate")
+        self.refiner = nn.Sequential(
+            nn.Conv2d(latent_channels, coarse, 3, padding=1),
+            *(ResidualBlock(coarse) for _ in range(num_blocks)),
+            nn.Conv2d(coarse, 4 * fine, 3, padding=1),
+            nn.PixelShuffle(2),
+            *(ResidualBlock(fine) for _ in range(num_blocks + 1)),
+            nn.SiLU(),
+            nn.Conv2d(fine, in_channels * (PATCH // 2) ** 2, 3, padding=1),
+            nn.PixelShuffle(PATCH // 2),
         )
-        self.decoder = Decoder(
-            in_channels=latent_channels,
-            out_channels=channels,
-            up_block_types=("UpDecoderBlock2D",) * len(levels),
-            mid_block_add_attention=False,
-            **shared,
-        )
-        self.quant_conv = nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1)
-        self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1)
+        nn.init.zeros_(self.refiner[-2].weight)
+        nn.init.zeros_(self.refiner[-2].bias)
 
-    def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple:
-        """Sample (N, in_channels, H, W) -> distribution over latents (N, latent_channels, H/f, W/f)."""
-        moments = self.quant_conv(self.encoder(F.pixel_unshuffle(x, self.config.patch_size)))
-        posterior = DiagonalGaussianDistribution(moments)
-        return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
+    def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderTinyOutput | tuple:
+        """Sample (N, in_channels, H, W) -> latents (N, latent_channels, H/8, W/8); deterministic."""
+        latents = self.encoder(x)
+        return AutoencoderTinyOutput(latents=latents) if return_dict else (latents,)
 
     def decode(self, z: Tensor, return_dict: bool = True, generator=None) -> DecoderOutput | tuple:
-        """Latents (N, latent_channels, H/f, W/f) -> sample (N, in_channels, H, W). `generator` is not used."""
-        sample = F.pixel_shuffle(self.decoder(self.post_quant_conv(z)), self.config.patch_size)
+        """Latents (N, latent_channels, H/8, W/8) -> sample (N, in_channels, H, W). `generator` is not used."""
+        sample = F.pixel_shuffle(self.linear_decoder(z), PATCH) + self.refiner(z)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
 
     @torch.no_grad()
-    def whiten(self, mean: Tensor, std: Tensor) -> None:
-        """Fold a standardisation of the latents into the 1x1 convolutions: what the encoder gives afterwards has
-        mean 0 and deviation 1 a channel over the data that `mean` and `std` (latent_channels,) were measured on."""
-        channels = self.config.latent_channels
-        log_std = torch.log(std)
-        self.quant_conv.weight[:channels] /= std[:, None, None, None]
-        self.quant_conv.bias[:channels] = (self.quant_conv.bias[:channels] - mean) / std
-        self.quant_conv.bias[channels:] -= 2 * log_std
-        weight = self.post_quant_conv.weight[:, :, 0, 0]
-        self.post_quant_conv.bias += weight @ mean
-        self.post_quant_conv.weight *= std[None, :, None, None]
+    def fit_linear(self, samples: Tensor) -> None:
+        """Set encoder and linear decoder in closed form from samples (N, in_channels, H, W).
+
+        The latents get variance 1 on average over channels, each channel's share being the root of its eigenvalue.
+        """
+        channels, latent_channels = self.config.in_channels, self.config.latent_channels
+        patches = F.pixel_unshuffle(samples, PATCH).double()
+        rows = patches.movedim(1, -1).flatten(0, -2)
+        mean = rows.mean(0)
+        values, vectors = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+        values, basis = values.flip(0)[:latent_channels], vectors.flip(1)[:, :latent_channels]
+        scale = values.pow(-0.25) / values.sqrt().mean().sqrt()
+        weight = (basis * scale).T
+        self.encoder.weight.copy_(weight.view(latent_channels, channels, PATCH, PATCH))
+        self.encoder.bias.copy_(-weight @ mean)
+        latents = F.pad(self.encoder(samples), (1, 1, 1, 1), mode="replicate")
+        around = F.unfold(latents, 3).movedim(1, -1).flatten(0, -2).double()
+        around = torch.cat([around, torch.ones(len(around), 1, dtype=torch.float64)], dim=1)
+        normal = around.T @ around + RIDGE * torch.eye(around.shape[1], dtype=torch.float64)
+        solution = torch.linalg.solve(normal, around.T @ rows)
+        self.linear_decoder.weight.copy_(solution[:-1].T.view(-1, latent_channels, 3, 3))
+        self.linear_decoder.bias.copy_(solution[-1])
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(conv(silu(x)))), (N, C, H, W) -> the same; no normalisation, as in TAESD."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.normal_(self.second.weight, std=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(F.silu(x))))

@@ -1,0 +1,108 @@
+"""The sizes of nano's generators: which classes they are made of and how large, in one place.
+
+    image   StableDiffusionPipeline:  caption -> CLIP text states (24, 128) -> UNet on (20, 8, 8) -> pixels 64x64
+    video   TextToVideoSDPipeline:    the same over 8 frames, a 3-D UNet grown from the image UNet
+    audio   AudioLatentDiffusionPipeline: UNet on (8, 16, 8) -> log-mel (128 frames, 64 bins) -> vocoder -> 2.048 s
+
+The caption encoders are of one size and read the one tokenizer of nano; a UNet learns together with its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diffusers import DDIMScheduler, UNet2DConditionModel, UNet3DConditionModel
+    from transformers import CLIPTextModel, PreTrainedTokenizerBase
+
+    from anygen.generators.autoencoder import PatchAutoencoder
+
+CAPTION_TOKENS = 24
+"""Length to which captions are padded; the longest canonical caption has 18 tokens."""
+TEXT_DIM = 128
+IMAGE_LATENTS = (20, 8, 8)
+VIDEO_FRAMES = 8
+VIDEO_FPS = 4.0
+AUDIO_LATENTS = (8, 16, 8)
+"""Latents of 128 mel frames times 64 bins, downsampled by 8."""
+
+UNET_BLOCKS = {"image": (96, 112), "video": (96, 112), "audio": (64, 112)}
+"""Channels at full and at half latent resolution; attention runs at half resolution only."""
+HEAD_DIM = 16
+
+
+def build_autoencoder(modality: str) -> PatchAutoencoder:
+    """The autoencoder of pictures (shared by films, frame by frame) or of log-mel spectrograms, untrained."""
+    from anygen.generators.autoencoder import PatchAutoencoder
+
+    if modality == "audio":
+        return PatchAutoencoder(in_channels=1, latent_channels=AUDIO_LATENTS[0], block_out_channels=(48, 48, 48, 80))
+    return PatchAutoencoder(in_channels=3, latent_channels=IMAGE_LATENTS[0], block_out_channels=(64, 64, 64, 128))
+
+
+def build_text_encoder(tokenizer: PreTrainedTokenizerBase) -> CLIPTextModel:
+    """A caption encoder (two layers of width 128) for nano's tokenizer, untrained."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_DIM,
+        intermediate_size=4 * TEXT_DIM,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=CAPTION_TOKENS,
+        projection_dim=TEXT_DIM,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def build_unet(modality: str) -> UNet2DConditionModel | UNet3DConditionModel:
+    """The denoiser of a modality, untrained; image and video differ by the temporal layers only."""
+    from diffusers import UNet2DConditionModel, UNet3DConditionModel
+
+    channels = UNET_BLOCKS[modality]
+    latent_channels = AUDIO_LATENTS[0] if modality == "audio" else IMAGE_LATENTS[0]
+    shared = dict(
+        sample_size=8,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=channels,
+        layers_per_block=1,
+        cross_attention_dim=TEXT_DIM,
+        norm_num_groups=16,
+    )
+    if modality == "video":  # the 3-D class reads `attention_head_dim` as what it says, the 2-D class as a head count
+        return UNet3DConditionModel(
+            down_block_types=("DownBlock3D", "CrossAttnDownBlock3D"),
+            up_block_types=("CrossAttnUpBlock3D", "UpBlock3D"),
+            attention_head_dim=HEAD_DIM,
+            **shared,
+        )
+    return UNet2DConditionModel(
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=channels[-1] // HEAD_DIM,
+        use_linear_projection=True,
+        **shared,
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """v-prediction with zero terminal signal-to-noise ratio (Lin et al. 2024), so that black and white backgrounds
+    can be reached; DDIM steps (Song et al. 2021) end on the last time step."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )

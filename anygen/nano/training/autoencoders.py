@@ -1,0 +1,92 @@
+"""Makes the two autoencoders of nano: pictures (which films share, frame by frame) and log-mel spectrograms.
+
+The linear parts have a closed form and are exported at once, so that denoisers can start on final latents; then the
+decoder's refiner is trained, in small batches: a picture holds many patches, and many small steps sharpen sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from anygen.generators.autoencoder import PatchAutoencoder
+from anygen.nano.architecture import build_autoencoder
+from anygen.nano.training.loop import LoopConfig, fit
+from anygen.nano.training.pools import Pool
+
+LOOPS = {
+    "image": LoopConfig(steps=6000, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998, warmup_steps=200),
+    "audio": LoopConfig(steps=2000, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998, warmup_steps=200),
+}
+BATCH_SIZE = 16
+FIT_SAMPLES = 4000
+"""Samples that the closed form is computed from."""
+
+SampleSource = Callable[[Tensor], Tensor]
+"""indices (N,) -> what the autoencoder sees: pixels (N, 3, 64, 64) or log-mels (N, 1, 128, 64), about [-1, 1]."""
+
+
+def fit_autoencoder(modality: str, *, pool: Pool, work: Path) -> PatchAutoencoder:
+    """The autoencoder of "image" or "audio" with its linear parts in closed form; kept in `work`, made on first use."""
+    folder = work / f"autoencoder-{modality}" / "linear"
+    if not folder.exists():
+        autoencoder = build_autoencoder(modality)
+        autoencoder.fit_linear(sample_source(pool, work)(torch.arange(min(FIT_SAMPLES, pool.count))))
+        autoencoder.save_pretrained(folder)
+    return PatchAutoencoder.from_pretrained(folder)
+
+
+def train_autoencoder(
+    modality: str, *, pool: Pool, work: Path, loop: LoopConfig | None = None, minutes: float | None = None
+) -> bool:
+    """Train the refiner on a pool; True when its steps are done and `work/autoencoder-{modality}/export` is written."""
+    folder = work / f"autoencoder-{modality}"
+    autoencoder = fit_autoencoder(modality, pool=pool, work=work).to(memory_format=torch.channels_last)
+    autoencoder.encoder.requires_grad_(False)
+    samples = sample_source(pool, work)
+
+    def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
+        x = samples(torch.randint(pool.count, (BATCH_SIZE,), generator=generator))
+        if modality == "image" and torch.rand((), generator=generator) < 0.5:
+            x = x.flip(-1)
+        losses = reconstruction_losses(x, autoencoder.decode(autoencoder.encode(x).latents).sample)
+        return {"loss": losses["l1"] + 2 * losses["l2"] + losses["edges"]} | losses
+
+    done = fit(autoencoder, loss_of_step, loop or LOOPS[modality], folder=folder, minutes=minutes)
+    if done:
+        autoencoder.save_pretrained(folder / "export")
+    return done
+
+
+def reconstruction_losses(x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Absolute and squared error, and the absolute error of neighbouring differences, which keeps edges sharp."""
+    rows, columns = (x - y).diff(dim=-2), (x - y).diff(dim=-1)
+    return {"l1": (x - y).abs().mean(), "l2": F.mse_loss(y, x), "edges": rows.abs().mean() + columns.abs().mean()}
+
+
+def sample_source(pool: Pool, work: Path) -> SampleSource:
+    """How to get at the samples of a pool of pictures or sounds."""
+    media = pool.media(work / "pools")
+    if pool.modality == "audio":
+        spectrograms = log_mels(media)
+        return lambda indices: spectrograms[indices]
+    return lambda indices: pixels(media[np.sort(indices.numpy())])
+
+
+@torch.no_grad()
+def log_mels(media: np.ndarray) -> Tensor:
+    """int16 samples (N, S) -> log-mel spectrograms (N, 1, 128, 64)."""
+    from anygen.generators.mel import MelConfig, mel_spectrogram
+
+    parts = np.array_split(media, max(1, len(media) // 256))
+    return torch.cat([mel_spectrogram(torch.from_numpy(part / np.float32(32767)), MelConfig()) for part in parts])[:, None]
+
+
+def pixels(images: np.ndarray) -> Tensor:
+    """uint8 (..., H, W, 3) -> float (..., 3, H, W) in [-1, 1], as the pipelines of diffusers scale them."""
+    return torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, -3).float() / 127.5 - 1
