@@ -12,7 +12,7 @@ from anygen.nano.world.captions import caption, has_place, with_article
 from anygen.nano.world.edits import edit
 from anygen.nano.world.requests import a_medium, is_lone, motion_slots, politely
 from anygen.nano.world.scene import Scene
-from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, medium, natural_color, show
+from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, defaults, medium, show
 from anygen.nano.world.words import BACKGROUND_WORDS, COLOR_WORDS, NOUNS, PLACE_WORDS
 
 Turns = tuple[DialogueTurn, ...]
@@ -228,8 +228,7 @@ def _out_of_sound(speaker: Speaker, modality: str) -> Turns:
 
 def _defaults_hold(scene: Scene, said: set[str]) -> bool:
     """Whether everything unsaid is at its default, so that the words tell the whole scene."""
-    defaults = {"color": natural_color(scene.thing), "size": "large", "place": "center", "background": "white"}
-    return all(getattr(scene, name) == value for name, value in defaults.items() if name not in said)
+    return all(getattr(scene, name) == value for name, value in defaults(scene.thing).items() if name not in said)
 
 
 def _second(speaker: Speaker, modality: str, first: Scene, *, attribute: str, same: bool) -> Scene:

@@ -16,8 +16,8 @@ from anygen.nano.world.turns import (
     DialogueTurn,
     Speaker,
     Wordings,
+    defaults,
     medium,
-    natural_color,
     show,
 )
 from anygen.nano.world.words import MOTION_WORDS, NOUNS
@@ -251,8 +251,7 @@ def is_lone(scene: Scene) -> bool:
 
 
 def _is_plain(scene: Scene, names: set[str]) -> bool:
-    defaults = {"color": natural_color(scene.thing), "size": "large", "place": "center", "background": "white"}
-    return all(getattr(scene, name) == defaults[name] for name in names)
+    return all(getattr(scene, name) == defaults(scene.thing)[name] for name in names)
 
 
 def asked_for(speaker: Speaker, modality: str, scene: Scene) -> tuple[Scene, str]:

@@ -9,7 +9,7 @@ from anygen.nano.world.captions import caption, with_article
 from anygen.nano.world.crossings import no_sound
 from anygen.nano.world.requests import HEAR, MEDIUM_NOUNS, NOUN, POLITE, VERB, a_medium
 from anygen.nano.world.scene import BACKGROUNDS, COLORS, MOTIONS, SILENT_THINGS, SOUNDING_THINGS, THINGS
-from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, natural_color
+from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, defaults
 from anygen.nano.world.words import COLOR_WORDS, NOUNS
 
 Turns = tuple[DialogueTurn, ...]
@@ -216,7 +216,7 @@ def about_the_world(speaker: Speaker) -> Turns:
         return speaker.user(words), answer(f"Yes, {name} makes a sound." if sounds else f"No, {name} makes no sound.")
     if kind < 0.65:
         name = with_article(NOUNS[thing][0][0])
-        reply = f"I draw {name} in {natural_color(thing)} unless you say another color."
+        reply = f"I draw {name} in {defaults(thing)['color']} unless you say another color."
         return speaker.user(speaker.say(WHAT_COLOR, **slots)), answer(reply)
     reply = speaker.rng.choice(tuple(ABOUT_THE_WORLD))
     return speaker.user(speaker.say(ABOUT_THE_WORLD[reply])), answer(reply)

@@ -18,16 +18,18 @@ from anygen.nano.world.scene import INVISIBLE_PAIRS, Scene, held_out_pairs, is_h
 MEDIA = ("image", "video", "audio")
 
 NATURAL_COLORS = {
-    "bell": "yellow", "drum": "red", "clock": "white", "car": "red", "train": "green", "bird": "blue", "cat": "orange",
-    "dog": "brown", "bee": "yellow", "rain": "blue", "boat": "brown", "ambulance": "white", "phone": "black",
-    "piano": "black", "rocket": "white", "heart": "red", "house": "brown", "tree": "green", "flower": "pink",
+    "bell": "yellow", "drum": "red", "clock": "brown", "car": "red", "train": "green", "bird": "blue", "cat": "orange",
+    "dog": "brown", "bee": "yellow", "rain": "blue", "boat": "brown", "ambulance": "orange", "phone": "black",
+    "piano": "black", "rocket": "red", "heart": "red", "house": "brown", "tree": "green", "flower": "pink",
     "sun": "yellow", "moon": "yellow", "fish": "orange", "apple": "red", "ball": "orange", "circle": "red",
     "square": "blue", "triangle": "green", "star": "yellow", "diamond": "blue", "cross": "red", "ring": "yellow",
     "crescent": "yellow",
 }  # fmt: skip
-"""The colour a thing gets where the user names none (the next of `FALLBACK_COLORS` where that pair is held out)."""
+"""The colour a thing gets where the user names none; never white, so that it shows on the default background."""
 
 FALLBACK_COLORS = ("red", "blue", "yellow", "green", "orange")
+FALLBACK_BACKGROUNDS = ("white", "gray", "night")
+"""What a default becomes where its pair with the thing is held out: the first that is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +122,7 @@ class Speaker:
 
     def plain(self, scene: Scene, *, said: Collection[str]) -> Scene:
         """The scene with every attribute that is not `said` at its default; unchanged where the split forbids that."""
-        defaults = {"color": natural_color(scene.thing), "size": "large", "place": "center", "background": "white"}
-        plain = replace(scene, **{name: value for name, value in defaults.items() if name not in said})
+        plain = replace(scene, **{name: value for name, value in defaults(scene.thing).items() if name not in said})
         return plain if self.allows(plain) else scene
 
     def chance(self, probability: float) -> bool:
@@ -152,10 +153,15 @@ class Speaker:
         return words
 
 
-def natural_color(thing: str) -> str:
-    """The colour a thing has where none is named."""
+def defaults(thing: str) -> dict[str, str]:
+    """The looks of a thing where the user names none: a natural colour, large, in the center, on white."""
     colors = (NATURAL_COLORS[thing],) + FALLBACK_COLORS
-    return next(color for color in colors if not is_held_out(thing, color))
+    return {
+        "color": next(color for color in colors if not is_held_out(thing, color)),
+        "size": "large",
+        "place": "center",
+        "background": next(name for name in FALLBACK_BACKGROUNDS if not is_held_out(thing, name)),
+    }
 
 
 def medium(modality: str, scene: Scene) -> DialoguePart:

@@ -8,8 +8,8 @@ import pytest
 from anygen.nano.world import crossings, edits, questions, requests, smalltalk
 from anygen.nano.world.captions import canonical_caption
 from anygen.nano.world.dialogues import TASK_WEIGHTS, TASKS, sample_dialogue
-from anygen.nano.world.scene import Scene, held_out_pairs, is_held_out, sample_scene
-from anygen.nano.world.turns import Speaker, Wordings, natural_color
+from anygen.nano.world.scene import INVISIBLE_PAIRS, THINGS, Scene, held_out_pairs, is_held_out, sample_scene
+from anygen.nano.world.turns import Speaker, Wordings, defaults
 
 PER_TASK = 60
 SILENT_TASKS = ("describe image", "questions", "is there", "compare", "about the world", "small talk", "refuse")
@@ -132,8 +132,11 @@ def test_what_is_not_said_is_at_its_default():
     speaker = Speaker(random.Random(0))
     scene = Scene(thing="dog", color="blue", size="small", place="left", background="grass", motion="spins")
     plain = speaker.plain(scene, said=("background",))
-    assert (plain.color, plain.size, plain.place, plain.background) == (natural_color("dog"), "large", "center", "grass")
-    assert not is_held_out("dog", plain.color)
+    assert (plain.color, plain.size, plain.place, plain.background) == ("brown", "large", "center", "grass")
+    for thing in THINGS:
+        color, background = defaults(thing)["color"], defaults(thing)["background"]
+        assert not is_held_out(thing, color) and not is_held_out(thing, background)
+        assert (color, background) not in INVISIBLE_PAIRS
 
 
 def test_scenes_come_from_the_trainer_where_it_gives_them():
