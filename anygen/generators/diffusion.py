@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from anygen.errors import AnyGenError
 from anygen.generators.autoencoder import PatchAutoencoder
 from anygen.generators.generator import Condition, Generator, StepCallback
+from anygen.media.sampling import resample
 from anygen.media.types import Audio, Video
 
 
@@ -45,8 +46,6 @@ class DiffusionGenerator(Generator):
     `pipeline`: a diffusers pipeline with `encode_prompt`, `unet`, `vae`, `scheduler`, that takes `prompt_embeds`,
     `negative_prompt_embeds` and `latents`.
     """
-
-    media_channels: int = 3
 
     def __init__(self, pipeline: diffusers.DiffusionPipeline, *, num_inference_steps: int = 20, guidance_scale: float = 3.0):
         super().__init__()
@@ -80,7 +79,8 @@ class DiffusionGenerator(Generator):
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of one item's latents, (C, ...)."""
         size = self.pipeline.unet.config.sample_size
-        return (self.pipeline.unet.config.in_channels, size, size)
+        height, width = (size, size) if isinstance(size, int) else size
+        return (self.pipeline.unet.config.in_channels, height, width)
 
     @property
     def device(self) -> torch.device:
@@ -261,23 +261,14 @@ class AudioGenerator(DiffusionGenerator):
     """An AudioLDM-style pipeline (Liu et al. 2023): log-mel latents, then a vocoder."""
 
     modality = "audio"
-    media_channels = 1
-
-    def __init__(self, pipeline: diffusers.DiffusionPipeline, *, latent_frames: int = 16, **sampling):
-        super().__init__(pipeline, **sampling)
-        self.latent_frames = latent_frames
-
-    @property
-    def settings(self) -> dict[str, int | float]:
-        return super().settings | {"latent_frames": self.latent_frames}
-
-    @property
-    def latent_shape(self) -> tuple[int, ...]:
-        channels, _, bins = super().latent_shape
-        return (channels, self.latent_frames, bins)
 
     def to_sample(self, medium: Audio) -> Tensor:
-        return self.pipeline.waveform_to_mel(torch.from_numpy(medium.waveform)[None], medium.sampling_rate)
+        rate = self.pipeline.vocoder.config.sampling_rate
+        waveform = resample(medium, rate).waveform
+        length = self.latent_shape[1] * self.pipeline.vae_scale_factor * self.pipeline.hop_length
+        fitted = np.zeros(length, dtype=np.float32)
+        fitted[: min(length, len(waveform))] = waveform[:length]
+        return self.pipeline.waveform_to_mel(torch.from_numpy(fitted)[None], rate)
 
     def call_pipeline(self, **arguments) -> np.ndarray:
         return self.pipeline(**arguments, output_type="np").audios

@@ -66,7 +66,7 @@ def build_unet(modality: str) -> UNet2DConditionModel | UNet3DConditionModel:
     channels = UNET_BLOCKS[modality]
     latent_channels = AUDIO_LATENTS[0] if modality == "audio" else IMAGE_LATENTS[0]
     shared = dict(
-        sample_size=8,
+        sample_size=AUDIO_LATENTS[1:] if modality == "audio" else 8,
         in_channels=latent_channels,
         out_channels=latent_channels,
         block_out_channels=channels,

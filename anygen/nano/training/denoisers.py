@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from anygen.generators.diffusion import prediction_target
 from anygen.nano.architecture import CAPTION_TOKENS, build_scheduler, build_text_encoder, build_unet
 from anygen.nano.training.autoencoders import fit_autoencoder, log_mels, pixels
-from anygen.nano.training.loop import LoopConfig, fit
+from anygen.nano.training.loop import LoopConfig, fit, python_random
 from anygen.nano.training.pools import Pool
 from anygen.nano.world.captions import canonical_caption, caption
 
@@ -60,7 +60,7 @@ def train_denoiser(
 
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
         indices = torch.randint(pool.count, (batch_size,), generator=generator)
-        rng = random.Random(int(torch.randint(2**31, (), generator=generator)))
+        rng = python_random(generator)
         captions = [draw_caption(pool, index, rng) for index in indices.tolist()]
         states = encode_captions(model["text_encoder"], tokenizer, captions)
         x = latents[indices].float()

@@ -10,6 +10,7 @@ import copy
 import json
 import math
 import os
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,3 +136,8 @@ def log(folder: Path, record: dict) -> None:
     """Append one line to the run's metrics."""
     with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in record.items()}) + "\n")
+
+
+def python_random(generator: torch.Generator) -> random.Random:
+    """Python's random numbers for a step, seeded by its torch generator."""
+    return random.Random(int(torch.randint(2**62, (), generator=generator)))

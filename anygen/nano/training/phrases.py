@@ -7,7 +7,7 @@ makes every attribute count in every step. A family is one attribute: value -> i
 from __future__ import annotations
 
 from anygen.nano.world.captions import has_place, with_article
-from anygen.nano.world.scene import COLORS, RELATIONS, SOUNDING_THINGS, THINGS, Scene
+from anygen.nano.world.scene import COLORS, SOUNDING_THINGS, THINGS, Scene
 from anygen.nano.world.words import (
     BACKGROUND_WORDS,
     COLOR_WORDS,
@@ -16,12 +16,13 @@ from anygen.nano.world.words import (
     MOTION_WORDS,
     NOUNS,
     PLACE_WORDS,
+    RELATION_WORDS,
     SIZE_WORDS,
     SOUND_WORDS,
 )
 
 FAMILIES_OF: dict[str, tuple[str, ...]] = {
-    "image": ("thing", "color", "size", "place", "background", "count", "companion", "companion color"),
+    "image": ("thing", "color", "size", "place", "background", "count", "relation", "companion", "companion color"),
     "video": ("thing", "color", "size", "place", "background", "motion"),
     "audio": ("thing", "sound", "height", "contour"),
 }
@@ -43,7 +44,8 @@ def phrase_families() -> dict[str, dict[object, tuple[str, ...]]]:
         "place": PLACE_WORDS,
         "background": BACKGROUND_WORDS,
         "count": {1: ("one thing",), 2: ("two things", "a pair of things"), 3: ("three things", "a trio of things")},
-        "companion": {(relation, thing): (f"{relation} {nouns[thing][0]}",) for relation in RELATIONS for thing in THINGS},
+        "relation": RELATION_WORDS,
+        "companion": {thing: (f"next to {nouns[thing][0]}",) for thing in THINGS},
         "companion color": {color: (f"next to something {color}",) for color in COLORS},
         "motion": MOTION_WORDS,
         "sound": sounds | {"tone": ("a tone", "a plain tone")},
@@ -63,7 +65,7 @@ def attribute(scene: Scene, modality: str, family: str) -> object | None:
         }[family]
     if family == "place":
         return scene.place if has_place(scene, modality) else None
-    if family.startswith("companion"):
-        other = scene.companion
-        return other and (other.color if family.endswith("color") else (other.relation, other.thing))
+    if family in ("relation", "companion", "companion color"):
+        beside = scene.companion
+        return beside and {"relation": beside.relation, "companion": beside.thing, "companion color": beside.color}[family]
     return getattr(scene, family)

@@ -1,0 +1,87 @@
+"""Runs the three alignment stages on nano: each takes up the model that the one before it left.
+
+    components -> stage 1 input projectors -> stage 2 output projectors -> stage 3 instruction -> a whole model folder
+
+A stage's result is small: the parameters it trained (`trained.safetensors`), laid over the assembled components.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from anygen.media.types import MEDIA
+from anygen.model import AnyGenModel
+from anygen.nano.assemble import assemble
+from anygen.nano.training.conversations import EncodedPool, ExampleSource, encode_media_pool
+from anygen.nano.training.denoisers import encode_pool
+from anygen.nano.training.loop import LoopConfig, fit, python_random
+from anygen.nano.training.pools import Pool
+from anygen.nano.world.dialogues import TASK_WEIGHTS
+from anygen.training.stages import STAGES, freeze_for, stage_losses
+
+LOOPS = {
+    "input_projectors": LoopConfig(steps=400, learning_rate=3e-3, warmup_steps=20, log_every=20, weight_decay=0.0),
+    "output_projectors": LoopConfig(steps=800, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
+    "instruction": LoopConfig(steps=1500, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
+}
+BATCH_SIZE = 24
+TASKS = {
+    "input_projectors": (
+        "describe image", "describe video", "describe audio", "questions", "questions about sound", "is there",
+    ),
+    "output_projectors": ("draw", "film", "play", "bare caption", "forced media", "several media"),
+    "instruction": tuple(TASK_WEIGHTS),
+}  # fmt: skip
+"""Dialogue tasks that each stage learns from."""
+
+
+def run_stage(
+    name: str, *, pools: dict[str, Pool], work: Path, loop: LoopConfig | None = None, minutes: float | None = None
+) -> bool:
+    """Train one stage; True when its steps are done and `work/stage-{name}/trained.safetensors` is written."""
+    folder = work / f"stage-{name}"
+    torch.manual_seed(0)
+    model = load_stages(work, before=name)
+    source = ExampleSource(encoded_pools(model, pools, work), tasks=TASKS[name])
+    parameters = freeze_for(model, STAGES[name])
+
+    def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
+        rng = python_random(generator)
+        return stage_losses(model, [source.draw(rng) for _ in range(BATCH_SIZE)], STAGES[name], generator=generator)
+
+    done = fit(parameters, loss_of_step, loop or LOOPS[name], folder=folder, minutes=minutes)
+    if done:
+        save_file({key: parameter.detach() for key, parameter in parameters.items()}, folder / "trained.safetensors")
+    return done
+
+
+def load_stages(work: Path, *, before: str | None = None) -> AnyGenModel:
+    """The assembled model with what the stages before `before` (all of them when None) have learnt."""
+    torch.manual_seed(0)
+    model = assemble(work)
+    for name, stage in STAGES.items():
+        if name == before:
+            break
+        parameters = freeze_for(model, stage)
+        with torch.no_grad():
+            for key, tensor in load_file(work / f"stage-{name}" / "trained.safetensors").items():
+                parameters[key].copy_(tensor)
+    return model
+
+
+def encoded_pools(model: AnyGenModel, pools: dict[str, Pool], work: Path) -> dict[str, EncodedPool]:
+    """Every pool with its encoder tokens and its generator's latents."""
+    image_pool = pools["image"]
+    return {
+        modality: encode_media_pool(
+            pools[modality],
+            encoder=model.encoders[modality],
+            latents=encode_pool(pools[modality], pools["audio"] if modality == "audio" else image_pool, work),
+            folder=work / "pools",
+        )
+        for modality in MEDIA
+    }
