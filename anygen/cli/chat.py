@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from anygen.cli import exit_codes
-from anygen.cli.request import Request, answer, parse_modalities, summary
-from anygen.cli.terminal import quiet_libraries, say, waiting
+from anygen.cli.request import Request, answer, load_pipeline, media_lines, parse_modalities
+from anygen.cli.terminal import say
 
 COMMANDS = """\
   /image PATH, /video PATH, /audio PATH   show or play a file with the next message
@@ -35,12 +35,7 @@ def chat(
 
     With standard input from a pipe, each line is a turn. Exit status: 0 all is well, 3 a turn failed, 130 interrupted.
     """
-    quiet_libraries()
-    with waiting(f"loading {model}"):
-        from anygen import AnyGenPipeline
-
-        pipeline = AnyGenPipeline.from_pretrained(model)
-    conversation = Conversation(pipeline, model=model, folder=out, seed=seed)
+    conversation = Conversation(load_pipeline(model), model=model, folder=out, seed=seed)
     if sys.stdin.isatty():
         print(f"This is {model}. Say something; /help lists the commands, /quit or Ctrl-D ends.")
     for line in _lines():

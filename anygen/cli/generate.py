@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from anygen.cli import exit_codes
-from anygen.cli.request import MODALITIES, Request, answer, parse_modalities, summary
-from anygen.cli.terminal import quiet_libraries, waiting
+from anygen.cli.request import MODALITIES, Request, answer, load_pipeline, parse_modalities, summary
 
 
 def generate(
@@ -47,11 +46,6 @@ def generate(
     parameters = {name: value for name, value in parameters.items() if value is not None}
 
     request = Request(content=content, modalities=modalities, model=model, seed=seed, parameters=parameters)
-    quiet_libraries()
-    with waiting(f"loading {model}"):
-        from anygen import AnyGenPipeline
-
-        pipeline = AnyGenPipeline.from_pretrained(model)
-    record, _ = answer(pipeline, request, folder=out)
+    record, _ = answer(load_pipeline(model), request, folder=out)
     typer.echo(record.to_json() if json else summary(record, folder=out))
     raise typer.Exit(exit_codes.OK if record.status == "ok" else exit_codes.ITEMS_FAILED)

@@ -150,4 +150,5 @@ def _print_table(parts: list[PartInfo], *, title: str) -> None:
     for part in parts:
         size = f"{part.num_bytes / 1e6:.1f}"
         table.add_row(part.name, part.class_name, f"{part.num_parameters:,}", size, part.training, part.licence)
-    Console().print(table)
+    terminal = Console()
+    (terminal if terminal.is_terminal else Console(width=160)).print(table)

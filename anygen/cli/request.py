@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from anygen.cli.terminal import StepBars, say
+from anygen.cli.terminal import StepBars, quiet_libraries, say, waiting
 from anygen.errors import AnyGenError
 from anygen.records import Record, append_record, failure, request_id, save_output
 from anygen.stream import Finished, GenerationStep, TextDelta
@@ -56,6 +56,15 @@ def parse_modalities(names: str | None) -> list[str] | None:
         if name not in MODALITIES:
             raise typer.BadParameter(f"found {name!r}; expected one or more of {', '.join(MODALITIES)}", param_hint="--to")
     return list(dict.fromkeys(modalities))
+
+
+def load_pipeline(model: str) -> AnyGenPipeline:
+    """Load a model with a spinner for company. Raises `model_load_error` and the hub's errors."""
+    with waiting(f"loading {model}"):
+        quiet_libraries()
+        from anygen import AnyGenPipeline
+
+        return AnyGenPipeline.from_pretrained(model)
 
 
 def answer(
@@ -102,8 +111,12 @@ def _run(pipeline: AnyGenPipeline, request: Request, *, on_text: Callable[[str],
 
 
 def summary(record: Record, *, folder: Path) -> str:
-    """A record for the eye: the reply in the order it was said, a line for each path."""
+    """A record for the eye: what was said, then a line for each file; or what went wrong."""
     if record.error:
         return f"failed: {record.error['message']} ({record.error['code']})"
-    lines = [part["text"] if part["type"] == "text" else f"  {folder / part['path']}" for part in record.parts]
-    return "\n".join(lines)
+    return "\n".join([record.text, *media_lines(record, folder=folder)])
+
+
+def media_lines(record: Record, *, folder: Path) -> list[str]:
+    """The files of a record, a line each."""
+    return [f"  {folder / part['path']}" for part in record.parts if part["type"] != "text"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
@@ -15,16 +17,23 @@ def say(message: str) -> None:
     print(f"anygen: {message}", file=sys.stderr)
 
 
+def log_to_stderr() -> None:
+    """Show what this package logs while a long command runs."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("anygen").setLevel(logging.INFO)
+
+
 def quiet_libraries() -> None:
-    """Keep the notices and progress bars of the libraries below off stderr, unless the environment asks for them."""
-    for name, value in {
-        "TRANSFORMERS_VERBOSITY": "error",
-        "DIFFUSERS_VERBOSITY": "error",
-        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }.items():
-        os.environ.setdefault(name, value)
+    """Keep the notices and progress bars of transformers and diffusers off stderr; imports both."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read while they are imported
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers|transformers")
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
 
 
 def waiting(message: str) -> AbstractContextManager:
