@@ -8,9 +8,9 @@ from anygen.errors import PUBLIC_TEXT, AnyGenError
 
 
 def test_public_form():
-    error = AnyGenError("media_too_large", "/home/me/a.mp4 has 5 bytes; expected 3", found=5, limit=3)
+    error = AnyGenError("media_too_large", "films/a.mp4 has 5 bytes; expected 3", found=5, limit=3)
     assert error.public() == {"code": "media_too_large", "message": PUBLIC_TEXT["media_too_large"], "found": 5, "limit": 3}
-    assert str(error) == "media_too_large: /home/me/a.mp4 has 5 bytes; expected 3"
+    assert str(error) == "media_too_large: films/a.mp4 has 5 bytes; expected 3"
 
 
 def test_pickled_and_back():

@@ -49,8 +49,8 @@ def decode_audio(file: BinaryIO, *, limits: MediaLimits = DEFAULT_LIMITS) -> Aud
 
     Rates above `limits.max_sampling_rate` are resampled down to it.
 
-    Raises `media_type_not_allowed`, `media_unreadable`, `media_truncated`, `media_too_large`, `media_timeout`, `media_not_finite`,
-    `media_no_audio_stream`, and `media_too_short` for a track without samples.
+    Raises `media_type_not_allowed`, `media_unreadable`, `media_truncated`, `media_too_large`, `media_timeout`,
+    `media_not_finite`, `media_no_audio_stream`, and `media_too_short` for a track without samples.
     """
     header, _, samples = _run_worker(file, "audio", limits)
     if len(samples) == 0:
@@ -87,7 +87,7 @@ def _run_worker(file: BinaryIO, want: Modality, limits: MediaLimits) -> tuple[di
             raise AnyGenError(header["error"], header["detail"])
         shape = header["frames"] or (0, 0, 0, 3)
         frames = np.fromfile(stdout, np.uint8, count=math.prod(shape)).reshape(shape)
-        samples = np.fromfile(stdout, np.float32, count=header["samples"] or 0)
+        samples = np.fromfile(stdout, np.float32, count=header["samples"])
     if not np.isfinite(samples).all():
         raise AnyGenError("media_not_finite", "the sound holds NaN or infinity; expected finite samples")
     return header, frames, samples.clip(-1.0, 1.0)

@@ -1,9 +1,11 @@
-"""The program that decodes one film or sound in a process of its own; started by `decode.py`, it imports only PyAV and numpy.
+"""The program that decodes one film or sound in a process of its own: PyAV and numpy, nothing of anygen.
+
+`decode.py` starts it:
 
     python -P decode_worker.py '{"want": "video", "max_seconds": 600, ...}' < media file > result
 
 stdin is the media file itself (seekable). The result is one line of JSON and then raw arrays: either
-`{"error": code, "detail": text}` or `{"frames": [T, H, W, 3] or null, "fps": f, "samples": S or null, "sampling_rate": r}`,
+`{"error": code, "detail": text}` or `{"frames": [T, H, W, 3] or null, "fps": f, "samples": S, "sampling_rate": r}`,
 uint8 frames, float32 samples. Whatever FFmpeg does with hostile bytes, it does here: within a bounded address space,
 without the right to open a single further file or socket, and only with the containers and codecs listed below.
 """
@@ -24,8 +26,10 @@ AUDIO_CODECS = (
     "aac,mp3,mp3float,opus,libopus,vorbis,flac,alac,ac3,pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,"
     "pcm_s32be,pcm_f32le,pcm_f64le,pcm_mulaw,pcm_alaw"
 )
-MAX_FPS = 120
-"""a film that claims more frames a second is taken to have this many"""
+MIN_FPS, MAX_FPS = 0.1, 120.0
+"""a film that claims fewer or more frames a second is taken to have this many"""
+NUM_THREADS = 4
+"""each thread reserves address space, of which there is a fixed amount"""
 
 
 class Refused(Exception):
@@ -67,6 +71,29 @@ class FrameGrid:
 
     def _halve(self) -> None:
         self.slots, self.fps = self.slots[::2], self.fps / 2
+
+
+class SoundTrack:
+    """Blocks of sound in any layout -> mono samples at `rate`, and the time of the first."""
+
+    def __init__(self, *, rate: int):
+        self.rate = rate
+        self.start = 0.0
+        self.blocks: list[np.ndarray] = []
+        self.resampler = None
+
+    def add(self, frame: av.AudioFrame | None) -> None:
+        """Append `frame`, or with None what the resampler still holds."""
+        if self.resampler is None and frame is not None:
+            self.resampler = av.AudioResampler(format="flt", layout="mono", rate=self.rate)
+            self.start = frame.time or 0.0
+        if self.resampler is not None:
+            self.blocks += [block.to_ndarray()[0] for block in self.resampler.resample(frame)]
+
+    def finish(self) -> np.ndarray:
+        """All samples, float32 (S,)."""
+        self.add(None)
+        return np.concatenate([np.zeros(0, np.float32), *self.blocks])
 
 
 def confine(job: dict) -> None:
@@ -112,7 +139,7 @@ def check_header(container, video, audio, job: dict) -> None:
             raise Refused("media_type_not_allowed", f"a {stream.type} codec that is not one of {allowed}")
         seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0
         check_seconds(max(seconds, (container.duration or 0) / av.time_base), job)
-        stream.thread_type = "AUTO"
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", NUM_THREADS
     if video is not None:
         pixels = video.codec_context.width * video.codec_context.height
         if pixels > job["max_frame_pixels"]:
@@ -129,49 +156,40 @@ def check_seconds(seconds: float, job: dict) -> None:
 
 def read_streams(container, video, audio, job: dict) -> tuple[dict, list[np.ndarray]]:
     """Decode both streams in one pass, and line the sound up with the first frame."""
-    grid = resampler = None
-    video_start = video_end = audio_start = None
-    rotation, blocks, num_samples = 0, [], 0
-    rate = min(audio.codec_context.sample_rate, job["max_sampling_rate"]) if audio is not None else None
+    rate = min(audio.codec_context.sample_rate, job["max_sampling_rate"]) if audio is not None else 1
+    grid, track = None, SoundTrack(rate=rate)
+    start, end, rotation, sound_seconds = 0.0, 0.0, 0, 0.0
     for frame in container.decode(*[stream for stream in (video, audio) if stream is not None]):
-        if isinstance(frame, av.VideoFrame):
-            if grid is None:
-                fps = frame_rate(video)
-                grid = FrameGrid(fps=fps, max_frames=job["max_frames"], size=kept_size(frame, job["max_frame_side"]))
-                video_start, video_end, rotation = frame.time or 0.0, 0.0, frame.rotation
-            # A frame without a time follows the one before it.
-            time = frame.time - video_start if frame.time is not None else video_end
-            check_seconds(time, job)
-            grid.add(frame, max(time, 0.0))
-            video_end = max(time, 0.0) + 1.0 / fps
-        else:
-            if resampler is None:
-                resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-                audio_start = frame.time or 0.0
-            blocks += [resampled.to_ndarray()[0] for resampled in resampler.resample(frame)]
-            num_samples += frame.samples
-            check_seconds(num_samples / audio.codec_context.sample_rate, job)
-    if resampler is not None:
-        blocks += [resampled.to_ndarray()[0] for resampled in resampler.resample(None)]
-    samples = np.concatenate(blocks) if blocks else None
+        if isinstance(frame, av.AudioFrame):
+            sound_seconds += frame.samples / frame.sample_rate
+            check_seconds(sound_seconds, job)
+            track.add(frame)
+            continue
+        if grid is None:
+            fps, size = frame_rate(video), kept_size(frame, job["max_frame_side"])
+            grid = FrameGrid(fps=fps, max_frames=job["max_frames"], size=size)
+            start, rotation = frame.time or 0.0, frame.rotation
+        time = frame.time - start if frame.time is not None else end  # one without a time follows the one before it
+        check_seconds(time, job)
+        grid.add(frame, time)
+        end = max(end, time + 1.0 / fps)
+    samples = track.finish()
     if video is None:
-        samples = np.zeros(0, np.float32) if samples is None else samples
         return {"frames": None, "samples": len(samples), "sampling_rate": rate}, [samples]
     if grid is None:
         raise Refused("media_no_video_stream", "the video stream holds no frame; expected at least one")
-    frames = [np.ascontiguousarray(np.rot90(frame, round(rotation / 90))) for frame in grid.finish(video_end)]
-    header = {"frames": (len(frames), *frames[0].shape), "fps": grid.fps, "samples": None, "sampling_rate": rate}
-    if samples is None:
-        return header, frames
-    offset = round((audio_start - video_start) * rate)
-    samples = np.pad(samples, (max(offset, 0), 0))[max(-offset, 0) :][: round(len(frames) / grid.fps * rate)]
-    return {**header, "samples": len(samples)}, [*frames, samples]
+    frames = [np.ascontiguousarray(np.rot90(frame, round(rotation / 90))) for frame in grid.finish(end)]
+    if len(samples):
+        late = round((track.start - start) * rate)
+        samples = np.pad(samples, (max(late, 0), 0))[max(-late, 0) :][: round(len(frames) / grid.fps * rate)]
+    shape = (len(frames), *frames[0].shape)
+    return {"frames": shape, "fps": grid.fps, "samples": len(samples), "sampling_rate": rate}, [*frames, samples]
 
 
 def frame_rate(video: av.VideoStream) -> float:
     """The average rate of the stream as far as it can be believed, frames a second."""
     rate: Fraction | None = video.average_rate or video.guessed_rate
-    return min(float(rate), MAX_FPS) if rate else 25.0
+    return min(max(float(rate), MIN_FPS), MAX_FPS) if rate else 25.0
 
 
 def kept_size(frame: av.VideoFrame, max_side: int) -> tuple[int, int]:
@@ -197,7 +215,7 @@ def main() -> None:
         header = {"error": "media_unreadable", "detail": f"FFmpeg cannot decode the file ({type(error).__name__})"}
     sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
     for array in arrays:
-        sys.stdout.buffer.write(array.data)
+        sys.stdout.buffer.write(array.tobytes())
 
 
 if __name__ == "__main__":

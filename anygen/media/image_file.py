@@ -26,9 +26,7 @@ def decode_image(file: BinaryIO, *, limits: MediaLimits = DEFAULT_LIMITS) -> Ima
     file.seek(0)
     try:
         with Image.open(file, formats=[found]) as image:
-            check_image_size(image.size, limits=limits)
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+            return _upright(image, limits)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise AnyGenError("media_too_large", "Pillow's own limit on pixels is exceeded") from error
     except AnyGenError:
@@ -37,6 +35,19 @@ def decode_image(file: BinaryIO, *, limits: MediaLimits = DEFAULT_LIMITS) -> Ima
         if _is_cut(file, found):
             raise AnyGenError("media_truncated", f"the {found} file ends early; expected a whole file") from error
         raise AnyGenError("media_unreadable", f"the {found} file is damaged; expected a readable one") from error
+
+
+def convert_image(image: Image.Image, *, limits: MediaLimits = DEFAULT_LIMITS) -> Image.Image:
+    """The same for an image that is already open; it may be of any format, and not be decoded yet.
+
+    Raises `media_unreadable`, `media_too_large` and `media_too_small`.
+    """
+    try:
+        return _upright(image, limits)
+    except AnyGenError:
+        raise
+    except Exception as error:  # as above
+        raise AnyGenError("media_unreadable", "the PIL image cannot be decoded; expected a readable one") from error
 
 
 def check_image_size(size: tuple[int, int], *, limits: MediaLimits = DEFAULT_LIMITS) -> None:
@@ -65,6 +76,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert("RGB")
+
+
+def _upright(image: Image.Image, limits: MediaLimits) -> Image.Image:
+    check_image_size(image.size, limits=limits)  # what the header says, before anything is decoded
+    image.load()
+    return to_rgb(ImageOps.exif_transpose(image))
 
 
 def _is_cut(file: BinaryIO, found: str) -> bool:

@@ -7,14 +7,15 @@ is an `AnyGenError` with one of the `media_...` codes, `invalid_media_array`, `i
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from anygen.errors import AnyGenError
 from anygen.media.arrays import is_array, pixels_from_array, samples_from_array
 from anygen.media.decode import decode_audio, decode_video
-from anygen.media.image_file import check_image_size, decode_image, to_rgb
+from anygen.media.image_file import check_image_size, convert_image, decode_image
 from anygen.media.limits import DEFAULT_LIMITS, MediaLimits
 from anygen.media.sources import open_source, split_data_url_frames
 from anygen.media.types import Audio, Modality, Video
@@ -34,8 +35,7 @@ def load_image(source: object, *, limits: MediaLimits = DEFAULT_LIMITS) -> Image
     Files may be JPEG, PNG, WebP, GIF or BMP; for arrays see `arrays.py`.
     """
     if isinstance(source, Image.Image):
-        check_image_size(source.size, limits=limits)
-        return to_rgb(ImageOps.exif_transpose(source))
+        return convert_image(source, limits=limits)
     if is_array(source):
         pixels = pixels_from_array(source, ndim=3)
         check_image_size((pixels.shape[1], pixels.shape[0]), limits=limits)
@@ -51,7 +51,7 @@ def load_video(source: object, *, fps: float = 4.0, limits: MediaLimits = DEFAUL
     URL of comma-joined JPEG frames. `fps` is the rate of such lists and of arrays, which carry none.
     """
     if isinstance(source, Video):
-        return source if source.audio is None else Video(source.frames, source.fps, load_audio(source.audio))
+        return source if source.audio is None else replace(source, audio=load_audio(source.audio))
     if is_array(source):
         return Video(frames=pixels_from_array(source, ndim=4), fps=fps)
     if isinstance(source, str) and (frames := split_data_url_frames(source, limits=limits)):

@@ -7,7 +7,7 @@ or not at all: it is written beside it and renamed. PyAV and soundfile are impor
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -99,12 +99,11 @@ def _new_file(path: str | os.PathLike, *, suffixes: tuple[str, ...]) -> Iterator
         raise AnyGenError("invalid_parameter", f"a file name that ends in {path.suffix!r}; expected {' or '.join(suffixes)}")
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        try:
-            with part.open("wb") as file:
-                yield file
-            os.replace(part, path)
-        finally:
-            if part.exists():
-                part.unlink()
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, path)
     except OSError as error:
         raise AnyGenError("storage_error", f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # it is gone when all went well, and never was when the folder is none
+            part.unlink()

@@ -31,7 +31,7 @@ class Audio:
 
     def __post_init__(self):
         _check_array("Audio.waveform", self.waveform, dtype=np.float32, shape="(S,)", fits=lambda s: len(s) == 1)
-        if int(self.sampling_rate) != self.sampling_rate or self.sampling_rate <= 0:
+        if not isinstance(self.sampling_rate, (int, np.integer)) or self.sampling_rate < 1:
             raise AnyGenError(
                 "invalid_media_array", f"Audio.sampling_rate is {self.sampling_rate}; expected a whole number of Hz > 0"
             )

@@ -149,3 +149,9 @@ def tiff_of_many_pages() -> bytes:
 def test_formats_that_are_not_allowed(data):
     with raises_code("media_type_not_allowed"):
         load_image(data)
+
+
+def test_an_open_image_that_is_cut():
+    data = encoded(picture(), "JPEG")
+    with raises_code("media_unreadable"):
+        load_image(Image.open(io.BytesIO(data[:-20])))
