@@ -132,11 +132,15 @@ def sample_scene(rng: random.Random, split: Split = "train", *, sounding: bool =
     """Draw a scene of a split.
 
     `sounding` asks for a scene that can be heard with its thing's own sound; `lone` for one thing alone (no count, no
-    companion). Things are drawn uniformly; everything else is drawn again until the split's filter lets it pass.
-    `train` and `test` have the same law: a test scene is a fresh draw, and only its seed is unseen.
+    companion). Things are drawn uniformly (in `held_out`, of those that have a held-out pair); everything else is drawn
+    again until the split's filter lets it pass. `train` and `test` have the same law: a test scene is a fresh draw, and
+    only its seed is unseen.
     """
     _check("split", split, SPLITS)
-    thing = rng.choice(SOUNDING_THINGS if sounding else THINGS)
+    things = SOUNDING_THINGS if sounding else THINGS
+    if split == "held_out":
+        things = [thing for thing in things if any(is_held_out(thing, word) for word in COLORS + BACKGROUNDS + MOTIONS)]
+    thing = rng.choice(things)
     while True:
         scene = _draw(thing, rng, lone=lone)
         if bool(held_out_pairs(scene)) == (split == "held_out") and not _is_invisible(scene):
