@@ -67,6 +67,11 @@ class DiffusionGenerator(Generator):
         return dict(self.sampling)
 
     @property
+    def settings(self) -> dict[str, int | float]:
+        """The keyword arguments that make this generator from its pipeline again."""
+        return dict(self.sampling)
+
+    @property
     def pipeline_components(self) -> dict[str, nn.Module]:
         """The modules of the pipeline by name, for sharing and inspection."""
         return dict(self.modules_of_pipeline.items())
@@ -162,7 +167,7 @@ class DiffusionGenerator(Generator):
         return F.mse_loss(prediction, prediction_target(scheduler, latents, noise, steps))
 
     def save_pretrained(self, folder: str | Path, *, leave_out: Sequence[str] = ()) -> None:
-        """Write a pipeline folder, and `sampling.json` beside it; the parts in `leave_out` are somebody else's."""
+        """Write a pipeline folder with `generator.json` in it; the parts in `leave_out` are somebody else's."""
         folder = Path(folder)
         self.pipeline.register_modules(**{name: None for name in leave_out})
         try:
@@ -178,14 +183,14 @@ class DiffusionGenerator(Generator):
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         ours = own_classes()
         own_parts = {
-            name: ours[entry[1]].from_pretrained(folder / name, torch_dtype=torch.float32)
+            name: ours[entry[1]].from_pretrained(folder / name, dtype=torch.float32)
             for name, entry in index.items()
             if isinstance(entry, list) and entry[1] in ours
         }
         pipeline_class = ours.get(index["_class_name"]) or getattr(diffusers, index["_class_name"])
-        pipeline = pipeline_class.from_pretrained(folder, torch_dtype=torch.float32, **own_parts, **(parts or {}))
-        sampling = folder / "sampling.json"
-        return cls(pipeline, **(json.loads(sampling.read_text(encoding="utf-8")) if sampling.exists() else {}))
+        pipeline = pipeline_class.from_pretrained(folder, dtype=torch.float32, **own_parts, **(parts or {}))
+        settings = folder / "generator.json"
+        return cls(pipeline, **(json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}))
 
 
 def prediction_target(scheduler, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
@@ -224,6 +229,10 @@ class VideoGenerator(DiffusionGenerator):
     def __init__(self, pipeline: diffusers.DiffusionPipeline, *, num_frames: int = 8, fps: float = 4.0, **sampling):
         super().__init__(pipeline, **sampling)
         self.num_frames, self.fps = num_frames, fps
+
+    @property
+    def settings(self) -> dict[str, int | float]:
+        return super().settings | {"num_frames": self.num_frames, "fps": self.fps}
 
     @property
     def settings(self) -> dict[str, int | float]:

@@ -1,0 +1,135 @@
+"""`anygen train nano`: every component of nano from nothing, then the three alignment stages, then the model folder.
+
+    tokenizer -> autoencoder-image, autoencoder-audio -> denoiser-image -> denoiser-video, denoiser-audio
+              -> encoder, llm  -> stage1 -> stage2 -> stage3 -> export
+
+Each step keeps its run in a folder of its own under the work folder and is resumed by the same call; a step that is done
+is not done again. With the work folder empty this takes hours on two CPU cores; MODEL_CARD.md says how many.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from anygen.errors import AnyGenError
+from anygen.nano import tokenizer as nano_tokenizer
+from anygen.nano.training.alignment import load_stages, run_stage
+from anygen.nano.training.autoencoders import train_autoencoder
+from anygen.nano.training.denoisers import train_denoiser
+from anygen.nano.training.encoder import encoder_recipe
+from anygen.nano.training.llm import llm_recipe
+from anygen.nano.training.pools import Pool
+from anygen.nano.world.captions import caption
+from anygen.nano.world.dialogues import sample_dialogue
+from anygen.nano.world.scene import sample_scene
+
+logger = logging.getLogger(__name__)
+
+POOLS = {
+    "image": Pool(modality="image", count=40_000),
+    "video": Pool(modality="video", count=6_000),
+    "audio": Pool(modality="audio", count=6_000),
+}
+"""What denoisers and autoencoders learn from."""
+AUTOENCODER_POOLS = {"image": Pool(modality="image", count=8_000), "audio": POOLS["audio"]}
+STAGE_POOLS = {"image": AUTOENCODER_POOLS["image"], "video": POOLS["video"], "audio": POOLS["audio"]}
+TOKENIZER_DIALOGUES = 4_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of the recipe: `run(work, minutes)` says whether it is done."""
+
+    run: Callable[[Path, float | None], bool]
+    result: str
+    """What exists in the work folder once the step is done."""
+
+
+def steps() -> dict[str, Step]:
+    """The recipe by name, in the order in which it goes."""
+    return {
+        "tokenizer": Step(run=make_tokenizer, result="tokenizer/tokenizer.json"),
+        "encoder": Step(run=encoder_recipe, result="encoder/export/config.json"),
+        "llm": Step(run=llm_recipe, result="llm/export/config.json"),
+        **{f"autoencoder-{m}": _autoencoder_step(m) for m in ("image", "audio")},
+        **{f"denoiser-{m}": _denoiser_step(m) for m in ("image", "video", "audio")},
+        "stage1": _stage_step("input_projectors"),
+        "stage2": _stage_step("output_projectors"),
+        "stage3": _stage_step("instruction"),
+        "export": Step(run=export, result="export/config.json"),
+    }
+
+
+def train(*, work_dir: Path, only: str | None = None, minutes: float | None = None) -> None:
+    """Run the recipe, or one step of it, in `work_dir`; with `minutes`, stop each step after that long.
+
+    Raises AnyGenError("invalid_parameter") for an unknown step. Stops, with a log line, at a step that is not done.
+    """
+    recipe = steps()
+    if only is not None and only not in recipe:
+        raise AnyGenError("invalid_parameter", f"found --only {only}; expected one of {', '.join(recipe)}")
+    work_dir.mkdir(parents=True, exist_ok=True)
+    for name, step in recipe.items():
+        if only not in (None, name):
+            continue
+        if (work_dir / step.result).exists():
+            logger.info("%s: done before, in %s", name, work_dir / step.result)
+            continue
+        started = time.monotonic()
+        done = step.run(work_dir, minutes)
+        logger.info("%s: %s after %.1f minutes", name, "done" if done else "stopped", (time.monotonic() - started) / 60)
+        if not done:
+            return
+
+
+def make_tokenizer(work: Path, minutes: float | None = None) -> bool:
+    """Learn nano's pieces from captions and dialogues of the train split."""
+    rng = random.Random("tokenizer")
+    texts = []
+    for _ in range(TOKENIZER_DIALOGUES):
+        texts += [turn.text for turn in sample_dialogue(rng).turns]
+        texts += [caption(sample_scene(rng, lone=True), modality, rng) for modality in ("image", "video")]
+        texts.append(caption(sample_scene(rng, sounding=True), "audio", rng))
+    nano_tokenizer.train_tokenizer(texts).save_pretrained(work / "tokenizer")
+    return True
+
+
+def export(work: Path, minutes: float | None = None) -> bool:
+    """Write the aligned model as a folder in half precision: what ships as `anygen/nano/weights`."""
+    load_stages(work).save_pretrained(work / "export", dtype=torch.float16)
+    return True
+
+
+def _autoencoder_step(modality: str) -> Step:
+    def run(work: Path, minutes: float | None) -> bool:
+        return train_autoencoder(modality, pool=AUTOENCODER_POOLS[modality], work=work, minutes=minutes)
+
+    return Step(run=run, result=f"autoencoder-{modality}/export/config.json")
+
+
+def _denoiser_step(modality: str) -> Step:
+    def run(work: Path, minutes: float | None) -> bool:
+        return train_denoiser(
+            modality,
+            pool=POOLS[modality],
+            autoencoder_pool=AUTOENCODER_POOLS["audio" if modality == "audio" else "image"],
+            tokenizer=nano_tokenizer.load(work / "tokenizer"),
+            work=work,
+            minutes=minutes,
+        )
+
+    return Step(run=run, result=f"denoiser-{modality}/export/unet/config.json")
+
+
+def _stage_step(stage: str) -> Step:
+    def run(work: Path, minutes: float | None) -> bool:
+        return run_stage(stage, pools=STAGE_POOLS, work=work, minutes=minutes)
+
+    return Step(run=run, result=f"stage-{stage}/trained.safetensors")
