@@ -61,6 +61,16 @@ class MediumRequest:
     segment: Segment
 
 
+@dataclass(frozen=True, kw_only=True)
+class GenerationJob:
+    """One denoising batch: N media of one modality. Made before the threads start, since tokenizers are not safe there."""
+
+    segments: list[Segment]
+    condition: Condition
+    negative: Condition
+    generators: list[torch.Generator]
+
+
 class AnyGenPipeline:
     """Answers any mix of text, images, video and audio with any mix of them.
 
@@ -289,50 +299,54 @@ class AnyGenPipeline:
                     index = sum(request.item == item for request in requests[segment.type])
                     requests[segment.type].append(MediumRequest(item=item, index=index, segment=segment))
 
-        def make(modality: str) -> dict[Segment, list]:
-            with clock.measure(modality):
-                return self.generate(modality, requests[modality], parameters, seeds, report)
-
         asked = [modality for modality in requests if requests[modality]]
+        jobs = [self.prepare_generation(modality, requests[modality], parameters, seeds) for modality in asked]
+
+        def make(modality: str, job: GenerationJob) -> dict[Segment, list]:
+            with clock.measure(modality):
+                return self.generate(modality, job, parameters, report)
+
         with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-            made = list(pool.map(make, asked))
+            made = list(pool.map(make, asked, jobs))
         return {segment: media for each in made for segment, media in each.items()}
+
+    def prepare_generation(
+        self, modality: str, requests: list[MediumRequest], parameters: GenerationParameters, seeds: list[int]
+    ) -> GenerationJob:
+        """Conditions and seeds of all media of one modality, over all replies (step 8)."""
+        asked = [(request, candidate) for request in requests for candidate in range(parameters.num_outputs)]
+        states = torch.stack([request.segment.states for request, _ in asked])
+        embeddings = torch.stack([request.segment.embeddings for request, _ in asked])
+        if self.model.config.guidance_null == "bridge":
+            negative = self.model.null_condition(modality, len(asked))
+        else:
+            negative = self.generators[modality].null_condition(len(asked))
+        return GenerationJob(
+            segments=[request.segment for request, _ in asked],
+            condition=self.model.project_out(modality, states, embeddings),
+            negative=negative,
+            generators=[derived_generator(seeds[r.item], modality, r.index, candidate) for r, candidate in asked],
+        )
 
     @torch.no_grad()  # here too, since the setting belongs to a thread
     def generate(
-        self,
-        modality: str,
-        requests: list[MediumRequest],
-        parameters: GenerationParameters,
-        seeds: list[int],
-        report: OnEvent,
+        self, modality: str, job: GenerationJob, parameters: GenerationParameters, report: OnEvent
     ) -> dict[Segment, list]:
-        """The candidates of all media of one modality, over all replies."""
-        asked = [(request, candidate) for request in requests for candidate in range(parameters.num_outputs)]
-        report(GenerationStarted(modality=modality, num_media=len(asked)))
+        """One denoising batch (step 9) -> the candidates of each medium."""
+        report(GenerationStarted(modality=modality, num_media=len(job.segments)))
         media = self.generators[modality].generate(
-            self.conditions(modality, [request.segment for request, _ in asked]),
-            generators=[derived_generator(seeds[r.item], modality, r.index, candidate) for r, candidate in asked],
-            negative=self.null_conditions(modality, len(asked)),
+            job.condition,
+            generators=job.generators,
+            negative=job.negative,
             callback=lambda step, num_steps: report(GenerationStep(modality=modality, step=step, num_steps=num_steps)),
             **parameters.of(modality),
         )
-        candidates: dict[Segment, list] = {request.segment: [] for request in requests}
-        for index, ((request, _), medium) in enumerate(zip(asked, media, strict=True)):
+        candidates: dict[Segment, list] = {segment: [] for segment in job.segments}
+        for index, (segment, medium) in enumerate(zip(job.segments, media, strict=True)):
             medium = converted(medium, parameters.output_type)
             report(MediumReady(modality=modality, media=medium, index=index))
-            candidates[request.segment].append(medium)
+            candidates[segment].append(medium)
         return candidates
-
-    def conditions(self, modality: str, segments: list[Segment]) -> Condition:
-        """The condition of N media that the LLM asked for (step 8)."""
-        states = torch.stack([segment.states for segment in segments])
-        embeddings = torch.stack([segment.embeddings for segment in segments])
-        return self.model.project_out(modality, states, embeddings)
-
-    def null_conditions(self, modality: str, batch_size: int) -> Condition | None:
-        """What guidance leads away from; None leaves it to the generator."""
-        return self.model.null_condition(modality, batch_size) if self.model.config.guidance_null == "bridge" else None
 
     def assemble(self, reply: list[Segment], media: dict[Segment, list]) -> tuple[OutputPart, ...]:
         """The parts of one reply, in the order they were said."""

@@ -159,11 +159,11 @@ def build_toy_generators(tokenizer) -> dict:
     )  # fmt: skip
     film = TextToVideoSDPipeline(**parts(3, UNet3DConditionModel(sample_size=8, **deep)) | {"vae": drawing.vae})
     sound = AudioLatentDiffusionPipeline(
-        **parts(1, UNet2DConditionModel(sample_size=4, **flat)),
+        **parts(1, UNet2DConditionModel(sample_size=(8, 4), **flat)),
         vocoder=GriffinLimVocoder(model_in_dim=8, num_iterations=2),
     )
     return {
         "image": ImageGenerator(drawing, num_inference_steps=2),
         "video": VideoGenerator(film, num_frames=2, num_inference_steps=2),
-        "audio": AudioGenerator(sound, latent_frames=8, num_inference_steps=2),
+        "audio": AudioGenerator(sound, num_inference_steps=2),
     }
