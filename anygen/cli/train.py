@@ -7,18 +7,31 @@ from typing import Annotated
 
 import typer
 
+from anygen.cli.terminal import log_to_stderr, quiet_libraries
+from anygen.errors import AnyGenError
+
+RECIPES = ("nano",)
+
 
 def train(
-    model: Annotated[str, typer.Argument(help="The recipe to run: nano.")],
-    work_dir: Annotated[Path, typer.Option(help="Checkpoints, caches and logs; a run continues from what is here.")] = Path(
+    model: Annotated[str, typer.Argument(help=f"The recipe to run: {', '.join(RECIPES)}.")],
+    *,
+    work_dir: Annotated[Path, typer.Option(help="Data, checkpoints and logs; a run goes on from what is there.")] = Path(
         "runs/nano"
     ),
-    only: Annotated[str | None, typer.Option(help="One component or stage of the recipe, instead of all.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop each component after this long.", show_default=False)] = None,
+    only: Annotated[str | None, typer.Option(help="One step of the recipe, such as llm or stage1; default: all.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop each step after this long.", show_default=False)] = None,
 ):
     """Train a model with this repository's own recipe."""
-    if model != "nano":
-        raise typer.BadParameter(f"found {model!r}; the recipes are: nano")
+    if model not in RECIPES:
+        raise typer.BadParameter(f"found {model!r}; the recipes are: {', '.join(RECIPES)}")
+    quiet_libraries()
+    log_to_stderr()
     from anygen.nano.training import run
 
-    run.train(work_dir=work_dir, only=only, minutes=minutes)
+    try:
+        run.train(work_dir=work_dir, only=only, minutes=minutes)
+    except AnyGenError as error:
+        if error.code != "invalid_parameter":
+            raise
+        raise typer.BadParameter(error.detail, param_hint="--only") from error

@@ -3,8 +3,9 @@
     image  (H, W), (H, W, C), (C, H, W)        C in 1, 3, 4       -> PIL RGB
     video  (T, H, W, C), (T, C, H, W)          C in 1, 3, 4       -> uint8 (T, H, W, 3)
     audio  (S,), (C, S), (S, C)                C <= 8 < S         -> float32 (S,)
-Pixels: integers 0..255, floats 0..1, or floats that are whole numbers 0..255. Samples: floats about -1..1, int16, int32,
-or uint8 around 128. torch is not imported: a tensor is what can be detached.
+
+Pixels: integers 0..255, floats 0..1, or floats that are whole numbers 0..255. Samples: floats about -1..1, int16,
+int32, or uint8 around 128. torch is not imported: a tensor is what can be detached.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ LOUDEST = 2.0
 
 def is_array(source: object) -> bool:
     """Whether `source` is a numpy array or a torch tensor."""
-    return isinstance(source, np.ndarray) or all(hasattr(source, name) for name in ("detach", "cpu", "is_floating_point"))
+    return isinstance(source, np.ndarray) or (hasattr(source, "detach") and hasattr(source, "is_floating_point"))
 
 
 def pixels_from_array(source: object, *, ndim: int) -> np.ndarray:
@@ -61,7 +62,7 @@ def _to_numpy(source: object) -> np.ndarray:
         # numpy has no bfloat16
         array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise AnyGenError("media_not_finite", f"an array of shape {array.shape} holds NaN or infinity; expected numbers")
+        raise AnyGenError("media_not_finite", f"an array of shape {array.shape} holds NaN or infinity")
     return array
 
 

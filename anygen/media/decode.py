@@ -1,8 +1,8 @@
 """Film and sound files to `Video` and `Audio`, decoded by FFmpeg in a child process that can be killed.
 
-`seekable binary file -> child (decode_worker.py) -> float32 samples, uint8 frames`. The child gets the file as its stdin
-and a temporary file as its stdout, so nothing can block on a full pipe, and no pickle is read. It is killed at
-`limits.decode_seconds` (`media_timeout`); when it crashes the medium is at fault (`media_unreadable`), not this process.
+`seekable binary file -> child (decode_worker.py) -> uint8 frames, float32 samples`. The child gets the file as its
+stdin and a temporary file as its stdout, so nothing can block on a full pipe, and no pickle is read. It is killed at
+`limits.decode_seconds` (`media_timeout`); when it crashes that costs one medium (`media_unreadable`), not this process.
 """
 
 import io

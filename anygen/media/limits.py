@@ -7,7 +7,7 @@ from anygen.errors import AnyGenError
 
 @dataclass(frozen=True, kw_only=True)
 class MediaLimits:
-    """Bounds on one medium. Crossing one raises `media_too_large` or `media_timeout`, except where a field says otherwise.
+    """Bounds on one medium. To cross one is `media_too_large` or `media_timeout`, unless a field says otherwise.
 
     With the defaults one film costs at most about 350 MB of memory here and 4 GB of address space in its decoder.
     """

@@ -91,5 +91,5 @@ def _stack_frames(pictures: Sequence, limits: MediaLimits) -> np.ndarray:
     frames = [np.asarray(load_image(picture, limits=limits)) for picture in pictures]
     sizes = {frame.shape[:2] for frame in frames}
     if len(sizes) > 1:
-        raise AnyGenError("invalid_media_array", f"frames of sizes {sorted(sizes)} (H, W); expected one size: resize them")
+        raise AnyGenError("invalid_media_array", f"frames of sizes {sorted(sizes)} (H, W); expected one: resize them")
     return np.stack(frames)

@@ -96,7 +96,7 @@ def _new_file(path: str | os.PathLike, *, suffixes: tuple[str, ...]) -> Iterator
     """A file to write to, that takes the name `path` when the block ends well and leaves no trace when it does not."""
     path = Path(path)
     if path.suffix.lower() not in suffixes:
-        raise AnyGenError("invalid_parameter", f"a file name that ends in {path.suffix!r}; expected {' or '.join(suffixes)}")
+        raise AnyGenError("invalid_parameter", f"a name that ends in {path.suffix!r}; expected {' or '.join(suffixes)}")
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with part.open("wb") as file:

@@ -28,7 +28,7 @@ def open_source(source: object, *, limits: MediaLimits = DEFAULT_LIMITS) -> Bina
         source: a path (`str` or `os.PathLike`), a data URL (`str`), bytes, or an object with `read()` that gives bytes.
         limits: `max_bytes` is checked before a file is read and before base64 is decoded.
 
-    Raises `media_empty`, `media_too_large`, `path_not_allowed` (no such file, or not a regular file), `url_not_allowed`,
+    Raises `media_empty`, `media_too_large`, `path_not_allowed` (no such file, or not a regular one), `url_not_allowed`,
     `invalid_base64`, and `invalid_request` for another type of source.
     """
     if isinstance(source, str) and source[:5].lower() == "data:":
@@ -46,7 +46,7 @@ def open_source(source: object, *, limits: MediaLimits = DEFAULT_LIMITS) -> Bina
         return _checked(io.BytesIO(data), limits)
     raise AnyGenError(
         "invalid_request",
-        f"a medium of type {type(source).__name__}; expected a path, bytes, a binary file, a data URL, an array or a medium",
+        f"a medium of type {type(source).__name__}; expected a path, bytes, a binary file, a data URL or an array",
     )
 
 
@@ -62,7 +62,7 @@ def decode_data_url(url: str, *, limits: MediaLimits = DEFAULT_LIMITS) -> bytes:
 def split_data_url_frames(url: str, *, limits: MediaLimits = DEFAULT_LIMITS) -> list[bytes] | None:
     """The frames of `data:video/jpeg;base64,<frame>,<frame>,...`, or None where `url` is another kind of text.
 
-    The number of frames is checked against `max_frames`, and their total size against `max_bytes`, before any is decoded.
+    Their number is checked against `max_frames`, and their total size against `max_bytes`, before any is decoded.
     """
     match = _DATA_URL.match(url[:512])
     if match is None or match["type"].lower() != "video/jpeg" or ";base64" not in match["parameters"].lower():
@@ -102,7 +102,7 @@ def _open_path(path: Path) -> BinaryIO:
             raise AnyGenError("path_not_allowed", f"{path} is not a regular file; expected the path of a media file")
         return path.open("rb")
     except (OSError, ValueError) as error:
-        raise AnyGenError("path_not_allowed", f"{str(path)[:200]!r} cannot be opened; expected a readable file") from error
+        raise AnyGenError("path_not_allowed", f"{str(path)[:200]!r} cannot be opened") from error
 
 
 def _checked(file: BinaryIO, limits: MediaLimits) -> BinaryIO:

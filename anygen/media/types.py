@@ -20,8 +20,8 @@ MEDIA: tuple[Modality, ...] = ("image", "video", "audio")
 class Audio:
     """Mono sound.
 
-    Raises `invalid_media_array` for another shape, type or rate. Whether the samples are finite is asked where they come
-    from (`load_audio`: `media_not_finite`) and where they go to (`save_audio`: `generation_not_finite`).
+    Raises `invalid_media_array` for another shape, type or rate. Whether the samples are finite is asked where they
+    come from (`load_audio`: `media_not_finite`) and where they go to (`save_audio`: `generation_not_finite`).
     """
 
     waveform: np.ndarray

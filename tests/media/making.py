@@ -61,7 +61,7 @@ def film(
     size: tuple[int, int] = (48, 32),
     tone: float = 0.0,
 ) -> bytes:
-    """A film file of 25 frames a second whose frame i has grey 20 + 200 * i / T and is shown at `times[i]` seconds, with `tone` s of sound."""
+    """A film file with `tone` seconds of sound; frame i of T has grey 20 + 200 * i / T and is shown from `times[i]` s on."""
     import av
 
     buffer = io.BytesIO()
@@ -106,7 +106,8 @@ def silent_wav(num_samples: int, sampling_rate: int = 8000) -> bytes:
 
 
 def tone(seconds: float, sampling_rate: int, *, hertz: float = 440.0) -> np.ndarray:
-    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * sampling_rate)) / sampling_rate)).astype(np.float32)
+    times = np.arange(round(seconds * sampling_rate)) / sampling_rate
+    return (0.5 * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
 
 
 def pitch(waveform: np.ndarray, sampling_rate: int) -> float:

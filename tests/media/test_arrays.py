@@ -1,4 +1,4 @@
-"""Arrays and tensors handed in as media: the clear ones give known values, the unclear ones are refused. Rows 20, 21."""
+"""Arrays and tensors handed in as media: clear ones give known values, unclear ones are refused. Rows 20, 21."""
 
 import numpy as np
 import pytest

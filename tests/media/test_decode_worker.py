@@ -88,7 +88,7 @@ for attempt in (lambda: open({str(tmp_path / "second")!r}), socket.socket):
 
 
 def test_the_worker_imports_neither_torch_nor_anygen():
-    program = f"import runpy, sys; runpy.run_path({str(WORKER)!r}); print(*{{name.split('.')[0] for name in sys.modules}})"
+    program = f"import runpy, sys; runpy.run_path({str(WORKER)!r}); print(*{{m.split('.')[0] for m in sys.modules}})"
     child = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     assert {"av", "numpy"} <= set(child.stdout.split())
     assert not {"torch", "anygen"} & set(child.stdout.split())

@@ -22,7 +22,7 @@ def test_no_frames():
         sample_frames(Video(frames=np.zeros((1, 1, 1, 3), np.uint8), fps=1.0), 0)
 
 
-@pytest.mark.parametrize(("old", "new"), [(8000, 16000), (44100, 16000), (48000, 16000), (16000, 22050), (96000, 16001)])
+@pytest.mark.parametrize(("old", "new"), [(8000, 16000), (44100, 16000), (16000, 22050), (96000, 16001)])
 def test_tones_keep_pitch_and_loudness(old, new):
     out = resample(Audio(waveform=tone(0.5, old), sampling_rate=old), new)
     assert (out.sampling_rate, len(out.waveform)) == (new, -(-len(tone(0.5, old)) * new // old))

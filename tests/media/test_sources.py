@@ -1,4 +1,4 @@
-"""Where bytes come from: paths, data URLs, base64, file objects, and what is refused before it is read. Rows 7, 17, 22, 26."""
+"""Where bytes come from: paths, data URLs, base64, file objects, and what is refused unread. Rows 7, 17, 22, 26."""
 
 import base64
 import io
