@@ -174,7 +174,7 @@ class DiffusionGenerator(Generator):
             self.pipeline.save_pretrained(folder)
         finally:
             self.pipeline.register_modules(**{name: self.modules_of_pipeline[name] for name in leave_out})
-        (folder / "sampling.json").write_text(json.dumps(self.settings) + "\n", encoding="utf-8")
+        (folder / "generator.json").write_text(json.dumps(self.settings) + "\n", encoding="utf-8")
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, parts: dict[str, nn.Module] | None = None) -> DiffusionGenerator:
