@@ -61,7 +61,7 @@ def film(
     size: tuple[int, int] = (48, 32),
     tone: float = 0.0,
 ) -> bytes:
-    """A film file with `tone` seconds of sound; frame i of T has grey 20 + 200 * i / T and is shown from `times[i]` s on."""
+    """A film file: frame i of T is all of grey 20 + 200 * i / T, shown from `times[i]` s on; `tone` s of sound."""
     import av
 
     buffer = io.BytesIO()
