@@ -4,7 +4,7 @@
     video   TextToVideoSDPipeline:    the same over 8 frames, a 3-D UNet grown from the image UNet
     audio   AudioLatentDiffusionPipeline: UNet on (8, 16, 8) -> log-mel (128 frames, 64 bins) -> vocoder -> 2.048 s
 
-The caption encoders are of one size and read the one tokenizer of nano; a UNet learns together with its own.
+One caption encoder, which reads nano's one tokenizer, serves all three; it is trained first and stays frozen.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diffusers import DDIMScheduler, UNet2DConditionModel, UNet3DConditionModel
+    from diffusers import DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
     from anygen.generators.autoencoder import PatchAutoencoder
+    from anygen.generators.unet_3d import TextPooledUNet3D
 
 CAPTION_TOKENS = 24
 """Length to which captions are padded; the longest canonical caption has 18 tokens."""
@@ -59,9 +60,14 @@ def build_text_encoder(tokenizer: PreTrainedTokenizerBase) -> CLIPTextModel:
     return CLIPTextModel(config)
 
 
-def build_unet(modality: str) -> UNet2DConditionModel | UNet3DConditionModel:
-    """The denoiser of a modality, untrained; image and video differ by the temporal layers only."""
-    from diffusers import UNet2DConditionModel, UNet3DConditionModel
+def build_unet(modality: str) -> UNet2DConditionModel | TextPooledUNet3D:
+    """The denoiser of a modality, untrained; image and video differ by the temporal layers only.
+
+    The caption reaches the residual blocks pooled, beside the time step, and the attention at half resolution in full.
+    """
+    from diffusers import UNet2DConditionModel
+
+    from anygen.generators.unet_3d import TextPooledUNet3D
 
     channels = UNET_BLOCKS[modality]
     latent_channels = AUDIO_LATENTS[0] if modality == "audio" else IMAGE_LATENTS[0]
@@ -73,9 +79,10 @@ def build_unet(modality: str) -> UNet2DConditionModel | UNet3DConditionModel:
         layers_per_block=1,
         cross_attention_dim=TEXT_DIM,
         norm_num_groups=16,
+        addition_embed_type_num_heads=4,
     )
     if modality == "video":  # the 3-D class reads `attention_head_dim` as what it says, the 2-D class as a head count
-        return UNet3DConditionModel(
+        return TextPooledUNet3D(
             down_block_types=("DownBlock3D", "CrossAttnDownBlock3D"),
             up_block_types=("CrossAttnUpBlock3D", "UpBlock3D"),
             attention_head_dim=HEAD_DIM,
@@ -86,6 +93,7 @@ def build_unet(modality: str) -> UNet2DConditionModel | UNet3DConditionModel:
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=channels[-1] // HEAD_DIM,
         use_linear_projection=True,
+        addition_embed_type="text",
         **shared,
     )
 

@@ -1,6 +1,6 @@
-"""Trains nano's three latent diffusion models from scratch, each with its own caption encoder.
+"""Trains nano's three latent diffusion models from scratch.
 
-    pool of media --autoencoder--> latents (kept in memory)        captions --tokenizer--> text encoder
+    pool of media --autoencoder--> latents (kept in memory)        captions --frozen caption encoder--> text states
                                         \\_____ v-prediction loss (Salimans and Ho 2022) _____/
 
 The video denoiser starts from the trained image denoiser: its spatial layers have the same names and shapes, and its
@@ -13,15 +13,16 @@ import random
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from anygen.generators.diffusion import prediction_target
-from anygen.nano.architecture import CAPTION_TOKENS, build_scheduler, build_text_encoder, build_unet
+from anygen.nano import tokenizer as nano_tokenizer
+from anygen.nano.architecture import build_scheduler, build_unet
 from anygen.nano.training.autoencoders import fit_autoencoder, log_mels, pixels
+from anygen.nano.training.caption_encoder import encode_captions, say
 from anygen.nano.training.loop import LoopConfig, fit, python_random
 from anygen.nano.training.pools import Pool
-from anygen.nano.world.captions import canonical_caption, caption
 
 LOOPS = {
     "image": LoopConfig(steps=4500, learning_rate=1e-3, ema_decay=0.999, warmup_steps=200),
@@ -31,8 +32,8 @@ LOOPS = {
 BATCH_SIZES = {"image": 32, "video": 12, "audio": 32}
 CAPTION_DROPOUT = 0.1
 """Share of empty captions, for classifier-free guidance (Ho and Salimans 2022)."""
-CANONICAL_SHARE = 0.5
-"""Share of captions in the one canonical wording, which is what the LLM says of its own pictures."""
+FOREGROUND = 3.0
+"""How much more a latent position counts where something stands out from the background."""
 
 
 def train_denoiser(
@@ -40,20 +41,23 @@ def train_denoiser(
     *,
     pool: Pool,
     autoencoder_pool: Pool,
-    tokenizer,
     work: Path,
     loop: LoopConfig | None = None,
     minutes: float | None = None,
 ) -> bool:
-    """Train UNet and caption encoder of a modality; True when done and `work/denoiser-{modality}/export` is written.
+    """Train the UNet of a modality; True when done and `work/denoiser-{modality}/export` is written.
 
     `autoencoder_pool`: what the autoencoder's closed form was or will be computed from ("image" for films too).
     """
     folder = work / f"denoiser-{modality}"
-    model = nn.ModuleDict({"text_encoder": build_text_encoder(tokenizer), "unet": build_unet(modality)})
+    torch.manual_seed(0)
+    tokenizer = nano_tokenizer.load(work / "tokenizer")
+    text_encoder = CLIPTextModel.from_pretrained(work / "caption-encoder" / "export").requires_grad_(False)
+    unet = build_unet(modality)
     if modality == "video":
-        grow_from_image(model, work / "denoiser-image" / "export")
-    model.to(memory_format=torch.channels_last) if modality != "video" else None
+        grow_from_image(unet, work / "denoiser-image" / "export")
+    else:
+        unet.to(memory_format=torch.channels_last)
     latents = encode_pool(pool, autoencoder_pool, work)
     scheduler = build_scheduler()
     batch_size = BATCH_SIZES[modality]
@@ -61,34 +65,34 @@ def train_denoiser(
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
         indices = torch.randint(pool.count, (batch_size,), generator=generator)
         rng = python_random(generator)
-        captions = [draw_caption(pool, index, rng) for index in indices.tolist()]
-        states = encode_captions(model["text_encoder"], tokenizer, captions)
+        states = encode_captions(text_encoder, tokenizer, [draw_caption(pool, index, rng) for index in indices.tolist()])
         x = latents[indices].float()
         steps = torch.randint(scheduler.config.num_train_timesteps, (batch_size,), generator=generator)
         noise = torch.randn(x.shape, generator=generator)
-        prediction = model["unet"](scheduler.add_noise(x, noise, steps), steps, encoder_hidden_states=states).sample
-        return {"loss": F.mse_loss(prediction, prediction_target(scheduler, x, noise, steps))}
+        prediction = unet(scheduler.add_noise(x, noise, steps), steps, encoder_hidden_states=states).sample
+        errors = (prediction - prediction_target(scheduler, x, noise, steps)).pow(2)
+        return {"loss": (errors * foreground_weights(x)).mean(), "plain": errors.mean()}
 
-    done = fit(model, loss_of_step, loop or LOOPS[modality], folder=folder, minutes=minutes)
+    done = fit(unet, loss_of_step, loop or LOOPS[modality], folder=folder, minutes=minutes)
     if done:
-        for name, part in model.items():
-            part.save_pretrained(folder / "export" / name)
+        unet.save_pretrained(folder / "export" / "unet")
     return done
+
+
+def foreground_weights(x: Tensor) -> Tensor:
+    """Latents (N, C, ...) -> weights (N, 1, ...) of mean 1: larger where a position is unlike the item's median.
+
+    A thing covers a tenth of a picture, and without this its share of the loss is as small.
+    """
+    median = x.flatten(2).median(dim=2).values.view(*x.shape[:2], *[1] * (x.ndim - 2))
+    distance = (x - median).pow(2).mean(dim=1, keepdim=True)
+    weights = 1 + FOREGROUND * distance / (distance + 0.5)
+    return weights / weights.mean(dim=tuple(range(1, x.ndim)), keepdim=True)
 
 
 def draw_caption(pool: Pool, index: int, rng: random.Random) -> str:
     """A wording of scene `index`; empty for a tenth of the draws."""
-    if rng.random() < CAPTION_DROPOUT:
-        return ""
-    if rng.random() < CANONICAL_SHARE:
-        return canonical_caption(pool.scene(index), pool.modality)
-    return caption(pool.scene(index), pool.modality, rng)
-
-
-def encode_captions(text_encoder, tokenizer, captions: list[str]) -> Tensor:
-    """Captions (N) -> text states (N, 24, 128), padded as the pipelines do it."""
-    tokens = tokenizer(captions, padding="max_length", max_length=CAPTION_TOKENS, truncation=True, return_tensors="pt")
-    return text_encoder(tokens.input_ids).last_hidden_state
+    return "" if rng.random() < CAPTION_DROPOUT else say(pool.scene(index), pool.modality, rng)
 
 
 @torch.no_grad()
@@ -108,18 +112,17 @@ def encode_pool(pool: Pool, autoencoder_pool: Pool, work: Path) -> Tensor:
     return torch.cat(latents)
 
 
-def grow_from_image(model: nn.ModuleDict, export: Path) -> None:
-    """Put the trained image denoiser into the spatial layers of the video denoiser; temporal layers become identity."""
+def grow_from_image(unet: nn.Module, export: Path) -> None:
+    """Put the trained image UNet into the spatial layers of the video UNet; temporal layers become the identity."""
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextModel
 
-    model["text_encoder"].load_state_dict(CLIPTextModel.from_pretrained(export / "text_encoder").state_dict())
-    spatial = UNet2DConditionModel.from_pretrained(export / "unet").state_dict()
-    left_out = set(spatial) - set(model["unet"].state_dict())
+    image = UNet2DConditionModel.from_pretrained(export / "unet").state_dict()
+    spatial = {name.replace("add_embedding.", "time_embedding.add_embedding."): tensor for name, tensor in image.items()}
+    left_out = set(spatial) - set(unet.state_dict())
     if left_out:
         raise ValueError(f"the image UNet has layers that the video UNet lacks: {sorted(left_out)[:5]}")
-    model["unet"].load_state_dict(spatial, strict=False)
-    for name, module in model["unet"].named_modules():
+    unet.load_state_dict(spatial, strict=False)
+    for module in unet.modules():
         if type(module).__name__ == "TransformerTemporalModel":
             nn.init.zeros_(module.proj_out.weight)
             nn.init.zeros_(module.proj_out.bias)

@@ -1,0 +1,100 @@
+"""Pretrains the caption encoder that nano's three generators share: CLIP's text model, taught to name what is said.
+
+    caption (any wording, any medium) -> text states (N, 24, 128) -> attention-pooled -> one linear head per attribute
+
+A denoiser that learns its own text encoder from pixels alone needs many thousand pictures before a colour word means a
+colour. Here the words come first: the states tell every attribute of the scene that the caption names. The heads are
+thrown away; the encoder is frozen from here on, so what the output projectors aim at is known before any denoiser is done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anygen.media.types import MEDIA
+from anygen.nano import tokenizer as nano_tokenizer
+from anygen.nano.architecture import CAPTION_TOKENS, TEXT_DIM, build_text_encoder
+from anygen.nano.training.loop import LoopConfig, fit, python_random
+from anygen.nano.training.phrases import FAMILIES_OF, attribute, phrase_families
+from anygen.nano.world.captions import canonical_caption, caption
+from anygen.nano.world.scene import Scene, sample_scene, sample_tone
+
+LOOP = LoopConfig(steps=1200, learning_rate=2e-3, warmup_steps=50, ema_decay=0.99)
+BATCH_SIZE = 96
+
+
+class AttributeReader(nn.Module):
+    """A caption encoder with one head per attribute, each reading the states through an attention of its own."""
+
+    def __init__(self, text_encoder: nn.Module):
+        super().__init__()
+        self.text_encoder = text_encoder
+        self.values = {family: list(table) for family, table in phrase_families().items()}
+        self.looks = nn.ModuleDict({_key(family): nn.Linear(TEXT_DIM, 1) for family in self.values})
+        self.heads = nn.ModuleDict({_key(f): nn.Linear(TEXT_DIM, len(table)) for f, table in self.values.items()})
+
+    def forward(self, states: Tensor) -> dict[str, Tensor]:
+        """Text states (N, L, D) -> logits (N, values) of each family."""
+        return {
+            family: self.heads[_key(family)]((self.looks[_key(family)](states).softmax(dim=1) * states).sum(dim=1))
+            for family in self.values
+        }
+
+
+def train_caption_encoder(work: Path, minutes: float | None = None, *, loop: LoopConfig | None = None) -> bool:
+    """Train in `work/caption-encoder`; True when done and its `export` is written."""
+    folder = work / "caption-encoder"
+    torch.manual_seed(0)
+    tokenizer = nano_tokenizer.load(work / "tokenizer")
+    reader = AttributeReader(build_text_encoder(tokenizer))
+    index = {family: {value: i for i, value in enumerate(values)} for family, values in reader.values.items()}
+
+    def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
+        rng = python_random(generator)
+        drawn = [draw_scene(rng) for _ in range(BATCH_SIZE)]
+        words = [say(scene, modality, rng) for scene, modality in drawn]
+        logits = reader(encode_captions(reader.text_encoder, tokenizer, words))
+        losses, hits = [], []
+        for family, scores in logits.items():
+            labels = torch.tensor(
+                [
+                    index[family].get(attribute(scene, modality, family), -100) if family in FAMILIES_OF[modality] else -100
+                    for scene, modality in drawn
+                ]
+            )
+            losses.append(F.cross_entropy(scores, labels, reduction="sum") / BATCH_SIZE)
+            hits.append((scores.argmax(-1) == labels)[labels >= 0].float().mean())
+        return {"loss": sum(losses), "right": torch.stack(hits).nanmean()}
+
+    done = fit(reader, loss_of_step, loop or LOOP, folder=folder, minutes=minutes)
+    if done:
+        reader.text_encoder.save_pretrained(folder / "export")
+    return done
+
+
+def draw_scene(rng) -> tuple[Scene, str]:
+    """A scene of the train split and the medium it is said of."""
+    modality = rng.choice(MEDIA)
+    scene = sample_scene(rng, "train", sounding=modality == "audio", lone=modality != "image")
+    if modality == "audio" and rng.random() < 0.4:
+        scene = Scene(thing=scene.thing, color=scene.color, tone=sample_tone(rng))
+    return scene, modality
+
+
+def say(scene: Scene, modality: str, rng) -> str:
+    """The canonical caption half of the time, else any wording."""
+    return canonical_caption(scene, modality) if rng.random() < 0.5 else caption(scene, modality, rng)
+
+
+def encode_captions(text_encoder, tokenizer, captions: list[str]) -> Tensor:
+    """Captions (N) -> text states (N, 24, 128), padded as the pipelines do it."""
+    tokens = tokenizer(captions, padding="max_length", max_length=CAPTION_TOKENS, truncation=True, return_tensors="pt")
+    return text_encoder(tokens.input_ids).last_hidden_state
+
+
+def _key(family: str) -> str:
+    return family.replace(" ", "_")
