@@ -16,12 +16,13 @@ from anygen.generators.audio_pipeline import AudioLatentDiffusionPipeline
 from anygen.generators.autoencoder import PatchAutoencoder
 from anygen.generators.diffusion import AudioGenerator, ImageGenerator, VideoGenerator
 from anygen.generators.generator import Generator
+from anygen.generators.unet_3d import TextPooledUNet3D
 from anygen.generators.vocoder import GriffinLimVocoder
 from anygen.llm import Backbone, BackboneConfig
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.nano import tokenizer as nano_tokenizer
-from anygen.nano.architecture import CAPTION_TOKENS, build_scheduler
+from anygen.nano.architecture import CAPTION_TOKENS, VIDEO_FPS, VIDEO_FRAMES, build_scheduler
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
 
 SAMPLING = {
@@ -35,9 +36,7 @@ OUTPUT_PROJECTOR = OutputProjectorConfig(hidden_dim=128, num_layers=2, num_heads
 
 def assemble(work: Path) -> AnyGenModel:
     """The model of everything that `work` holds; every component must have been exported."""
-    generators = {modality: build_generator(modality, work) for modality in MEDIA}
-    generators["video"].pipeline.register_modules(vae=generators["image"].pipeline.vae)
-    generators["video"].modules_of_pipeline["vae"] = generators["image"].pipeline.vae
+    generators = build_generators(work)
     encoder = load_encoder(work / "encoder" / "export")
     backbone = Backbone.from_pretrained(work / "llm" / "export")
     config = AnyGenConfig(
@@ -52,31 +51,34 @@ def assemble(work: Path) -> AnyGenModel:
     return AnyGenModel(config, encoders=encoders, backbone=backbone, generators=generators).eval()
 
 
-def build_generator(modality: str, work: Path) -> Generator:
-    """The pipeline of a modality out of the exports of its autoencoder and its denoiser."""
-    export = work / f"denoiser-{modality}" / "export"
+def build_generators(work: Path) -> dict[str, Generator]:
+    """The three pipelines out of the exports of autoencoders, caption encoder and denoisers.
+
+    They share one caption encoder; pictures and films share one autoencoder.
+    """
     tokenizer = nano_tokenizer.load(work / "tokenizer")
     tokenizer.model_max_length = CAPTION_TOKENS
-    source = "audio" if modality == "audio" else "image"
-    parts = dict(
-        vae=PatchAutoencoder.from_pretrained(work / f"autoencoder-{source}" / "export"),
-        text_encoder=CLIPTextModel.from_pretrained(export / "text_encoder"),
-        tokenizer=tokenizer,
-        scheduler=build_scheduler(),
+    text_encoder = CLIPTextModel.from_pretrained(work / "caption-encoder" / "export")
+    autoencoders = {m: PatchAutoencoder.from_pretrained(work / f"autoencoder-{m}" / "export") for m in ("image", "audio")}
+
+    def parts(modality: str, unet_class: type) -> dict:
+        unet = unet_class.from_pretrained(work / f"denoiser-{modality}" / "export" / "unet")
+        vae = autoencoders["audio" if modality == "audio" else "image"]
+        return dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=build_scheduler())
+
+    drawing = diffusers.StableDiffusionPipeline(
+        **parts("image", diffusers.UNet2DConditionModel),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     )
-    sampling = SAMPLING[modality]
-    if modality == "audio":
-        unet = diffusers.UNet2DConditionModel.from_pretrained(export / "unet")
-        pipeline = AudioLatentDiffusionPipeline(**parts, unet=unet, vocoder=GriffinLimVocoder())
-        return AudioGenerator(pipeline, **sampling)
-    if modality == "video":
-        unet = diffusers.UNet3DConditionModel.from_pretrained(export / "unet")
-        return VideoGenerator(diffusers.TextToVideoSDPipeline(**parts, unet=unet), **sampling)
-    unet = diffusers.UNet2DConditionModel.from_pretrained(export / "unet")
-    pipeline = diffusers.StableDiffusionPipeline(
-        **parts, unet=unet, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
-    return ImageGenerator(pipeline, **sampling)
+    film = diffusers.TextToVideoSDPipeline(**parts("video", TextPooledUNet3D))
+    sound = AudioLatentDiffusionPipeline(**parts("audio", diffusers.UNet2DConditionModel), vocoder=GriffinLimVocoder())
+    return {
+        "image": ImageGenerator(drawing, **SAMPLING["image"]),
+        "video": VideoGenerator(film, num_frames=VIDEO_FRAMES, fps=VIDEO_FPS, **SAMPLING["video"]),
+        "audio": AudioGenerator(sound, **SAMPLING["audio"]),
+    }
 
 
 def _signal(backbone: Backbone, modality: str) -> SignalSpec:

@@ -1,7 +1,8 @@
 """`anygen train nano`: every component of nano from nothing, then the three alignment stages, then the model folder.
 
-    tokenizer -> autoencoder-image, autoencoder-audio -> denoiser-image -> denoiser-video, denoiser-audio
-              -> encoder, llm  -> stage1 -> stage2 -> stage3 -> export
+    tokenizer -> encoder, llm
+              -> caption-encoder, autoencoder-image, autoencoder-audio -> denoiser-image -> denoiser-video, denoiser-audio
+              -> stage1 -> stage2 -> stage3 -> export
 
 Each step keeps its run in a folder of its own under the work folder and is resumed by the same call; a step that is done
 is not done again. With the work folder empty this takes hours on two CPU cores; MODEL_CARD.md says how many.
@@ -22,6 +23,7 @@ from anygen.errors import AnyGenError
 from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.training.alignment import load_stages, run_stage
 from anygen.nano.training.autoencoders import train_autoencoder
+from anygen.nano.training.caption_encoder import train_caption_encoder
 from anygen.nano.training.denoisers import train_denoiser
 from anygen.nano.training.encoder import encoder_recipe
 from anygen.nano.training.llm import llm_recipe
@@ -58,6 +60,7 @@ def steps() -> dict[str, Step]:
         "tokenizer": Step(run=make_tokenizer, result="tokenizer/tokenizer.json"),
         "encoder": Step(run=encoder_recipe, result="encoder/export/config.json"),
         "llm": Step(run=llm_recipe, result="llm/export/config.json"),
+        "caption-encoder": Step(run=train_caption_encoder, result="caption-encoder/export/config.json"),
         **{f"autoencoder-{m}": _autoencoder_step(m) for m in ("image", "audio")},
         **{f"denoiser-{m}": _denoiser_step(m) for m in ("image", "video", "audio")},
         "stage1": _stage_step("input_projectors"),
@@ -120,7 +123,6 @@ def _denoiser_step(modality: str) -> Step:
             modality,
             pool=POOLS[modality],
             autoencoder_pool=AUTOENCODER_POOLS["audio" if modality == "audio" else "image"],
-            tokenizer=nano_tokenizer.load(work / "tokenizer"),
             work=work,
             minutes=minutes,
         )
