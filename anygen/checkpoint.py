@@ -20,17 +20,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import anygen
 from anygen.encoders import load_encoder
 from anygen.encoders.encoder import config_from_dict, read_json
 from anygen.errors import AnyGenError
 from anygen.generators import load_generators, save_generators
+from anygen.hub import find_folder
 from anygen.llm import Backbone
 from anygen.model import AnyGenConfig, AnyGenModel
 
 CONFIG_FILE, PROJECTORS_FILE = "config.json", "projectors.safetensors"
-HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "*.md"]
-"""What is fetched from the hub: never pickles, never code."""
 
 
 def load_model(source: str | Path) -> AnyGenModel:
@@ -67,7 +65,9 @@ def save_model(model: AnyGenModel, folder: str | Path, *, dtype: torch.dtype | N
     encoders = {id(encoder): encoder for encoder in model.encoders.values()}
     missing = sorted(set(model.bridges) - set(model.generators))
     if missing or len(encoders) != 1:
-        raise ValueError(f"found {len(encoders)} encoders and no generator for {missing}; expected one encoder, none missing")
+        raise ValueError(
+            f"found {len(encoders)} encoders and no generator for {missing}; expected one encoder, none missing"
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(json.dumps(asdict(model.config), indent=2) + "\n", encoding="utf-8")
@@ -125,30 +125,3 @@ def cast_file(path: Path, dtype: torch.dtype) -> None:
     tensors = load_file(path)
     cast = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     save_file(cast, path, metadata={"format": "pt"})
-
-
-def find_folder(source: str | Path) -> Path:
-    """Where a model is on disk; a repository of the hub is fetched into the hub's cache first."""
-    if source == "nano":
-        return Path(anygen.__file__).parent / "nano" / "weights"
-    if Path(source).is_dir():
-        return Path(source)
-    repository, _, revision = str(source).partition("@")
-    if isinstance(source, Path) or repository.count("/") != 1 or repository.startswith((".", "/", "~")):
-        expected = "'nano', a folder that exists, or a repository of the hub, name/repository"
-        raise AnyGenError("model_load_error", f"found no folder {str(source)!r}; expected {expected}")
-    return _fetch(repository, revision or None)
-
-
-def _fetch(repository: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-
-    try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES))
-    except HFValidationError as error:
-        raise AnyGenError("model_load_error", f"{repository}: {error}") from error
-    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise AnyGenError("hub_access_denied", f"{repository}: {error}; check the name, or log in") from error
-    except OSError as error:  # no network, offline mode, or a time-out, and nothing in the cache
-        raise AnyGenError("hub_unavailable", f"{repository}: {error}; pass a folder to work offline") from error

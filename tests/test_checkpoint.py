@@ -6,10 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anygen.checkpoint import find_folder, load_model, projector_state
+from anygen.checkpoint import load_model, projector_state
 from anygen.errors import AnyGenError
+from anygen.hub import find_folder
 
-PROMPT = [{"role": "user", "content": "a bell"}, {"role": "assistant", "content": [{"type": "image", "caption": "a bell"}]}]
+PROMPT = [
+    {"role": "user", "content": "a bell"},
+    {"role": "assistant", "content": [{"type": "image", "caption": "a bell"}]},
+]
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +94,14 @@ def spoil(tensors: dict, how: str) -> dict:
     name = "input_projectors.image.proj.weight"
     if how == "missing":
         return {key: tensor for key, tensor in tensors.items() if key != name}
-    return tensors | {
-        "surplus": {"input_projectors.image.extra": torch.zeros(1)},
-        "shape": {name: torch.zeros(3, 4)},
-        "nan": {name: torch.full_like(tensors[name], float("nan"))},
-    }[how]
+    return (
+        tensors
+        | {
+            "surplus": {"input_projectors.image.extra": torch.zeros(1)},
+            "shape": {name: torch.zeros(3, 4)},
+            "nan": {name: torch.full_like(tensors[name], float("nan"))},
+        }[how]
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,10 @@ def test_wrong_projectors_are_named(copied, how, named):
     assert raised.value.code == "model_load_error" and str(path) in raised.value.detail
 
 
-@pytest.mark.parametrize("name", ["config.json", "projectors.safetensors", "llm/model.safetensors", "encoder/config.json", "generators/config.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "projectors.safetensors", "llm/model.safetensors", "encoder/config.json", "generators/config.json"],
+)
 def test_a_missing_file_is_named(copied, name):
     (copied / name).unlink()
     with pytest.raises(AnyGenError, match="model_load_error") as raised:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from anygen.errors import AnyGenError
+from anygen.hub import find_folder
 
 TRAINING = {
     "encoder": "frozen",
@@ -48,8 +49,6 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ):
     """List the parts of a model: class, parameters, what is trained, licences."""
-    from anygen.checkpoint import find_folder
-
     folder = find_folder(model)
     parts = list(read_parts(folder))
     if json:

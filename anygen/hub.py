@@ -1,0 +1,37 @@
+"""Where a model is: inside the package, in a folder, or in a repository of the hub. Loads nothing heavy but to fetch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anygen.errors import AnyGenError
+
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "*.md"]
+"""What is fetched from the hub: never pickles, never code."""
+
+
+def find_folder(source: str | Path) -> Path:
+    """Where a model is on disk; a repository of the hub is fetched into the hub's cache first."""
+    if source == "nano":
+        return Path(__file__).parent / "nano" / "weights"
+    if Path(source).is_dir():
+        return Path(source)
+    repository, _, revision = str(source).partition("@")
+    if isinstance(source, Path) or repository.count("/") != 1 or repository.startswith((".", "/", "~")):
+        expected = "'nano', a folder that exists, or a repository of the hub, name/repository"
+        raise AnyGenError("model_load_error", f"found no folder {str(source)!r}; expected {expected}")
+    return _fetch(repository, revision or None)
+
+
+def _fetch(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES))
+    except HFValidationError as error:
+        raise AnyGenError("model_load_error", f"{repository}: {error}") from error
+    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise AnyGenError("hub_access_denied", f"{repository}: {error}; check the name, or log in") from error
+    except OSError as error:  # no network, offline mode, or a time-out, and nothing in the cache
+        raise AnyGenError("hub_unavailable", f"{repository}: {error}; pass a folder to work offline") from error
