@@ -30,7 +30,22 @@ _HOMES = {
     "Finished": "anygen.stream",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "AnyGenConfig",
+    "AnyGenError",
+    "AnyGenModel",
+    "AnyGenOutput",
+    "AnyGenPipeline",
+    "Audio",
+    "Finished",
+    "GenerationStarted",
+    "GenerationStep",
+    "MediumReady",
+    "OutputPart",
+    "TextDelta",
+    "Video",
+    "__version__",
+]
 
 
 def __getattr__(name: str):

@@ -1,7 +1,7 @@
 """The LLM speaks: batched decoding with a cache, in which a run of signal tokens is one step (step 7 of the data flow).
 
-Each step feeds every row either one token, a whole run of R signal tokens, or nothing (the row is done). Rows that bring
-fewer tokens than the longest are padded on the left, and the padding stays masked, so a row never feels its neighbours:
+Each step feeds every row either one token, a whole run of R signal tokens, or nothing (the row is done). Rows that
+bring fewer tokens than the longest are padded on the left, and the padding stays masked, so a row never feels others:
 
     step        1 (prompt)      2       3                     4
     row 0       ... Here     "bell"  <i_0> <i_1> <i_2> <i_3>  <end>: done
@@ -195,7 +195,7 @@ def _start_rows(
             needed = length + max(1, row.due_tokens)
             raise AnyGenError(
                 "context_length_exceeded",
-                f"found {length} tokens, {needed} with the reply; this model takes {limit}; shorten it, or pass truncate=True",
+                f"found {needed} tokens with the reply; this model takes {limit}; shorten it, or pass truncate=True",
                 found=needed,
                 limit=limit,
             )

@@ -62,7 +62,9 @@ class TokenRows(nn.Module):
 class Backbone(nn.Module):
     """An LLM of the hub with its tokenizer. `llm` is trained or frozen by whoever holds the backbone."""
 
-    def __init__(self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, config: BackboneConfig | None = None):
+    def __init__(
+        self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, config: BackboneConfig | None = None
+    ):
         super().__init__()
         self.config = config or BackboneConfig()
         self.llm = llm
@@ -123,7 +125,9 @@ class Backbone(nn.Module):
         """Ids of special tokens by name; `AnyGenError("model_load_error")` where the tokenizer does not have one."""
         known = self.tokenizer.added_tokens_encoder
         if missing := [token for token in tokens if token not in known]:
-            raise AnyGenError("model_load_error", f"tokenizer: the special tokens {missing} are missing; add them first")
+            raise AnyGenError(
+                "model_load_error", f"tokenizer: the special tokens {missing} are missing; add them first"
+            )
         return [known[token] for token in tokens]
 
     def encode_text(self, text: str) -> list[int]:
@@ -141,8 +145,12 @@ class Backbone(nn.Module):
         sees a sentinel in place of each part, so it cannot depend on, or be broken by, what a part says.
         """
         sentinels = iter(map(SENTINEL.format, range(sum(count for _, count in outline))))
-        messages = [{"role": role, "content": "".join(next(sentinels) for _ in range(count))} for role, count in outline]
-        prompt = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+        messages = [
+            {"role": role, "content": "".join(next(sentinels) for _ in range(count))} for role, count in outline
+        ]
+        prompt = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
         pieces = re.split("\ue000([0-9]+)\ue001", prompt)
         found, expected = [int(number) for number in pieces[1::2]], list(range(sum(count for _, count in outline)))
         if found != expected:
@@ -186,7 +194,9 @@ class Backbone(nn.Module):
         self.token_rows = TokenRows(ids, embedding=embedding, tied=head.weight is embedding.weight).to(self.device)
         return self.token_rows
 
-    def add_lora(self, *, rank: int, alpha: int, dropout: float = 0.0, targets: Sequence[str] | str = "all-linear") -> None:
+    def add_lora(
+        self, *, rank: int, alpha: int, dropout: float = 0.0, targets: Sequence[str] | str = "all-linear"
+    ) -> None:
         """Put trainable low-rank adapters (LoRA, Hu et al. 2021) beside the LLM's linear layers; freezes the rest."""
         from peft import LoraConfig, inject_adapter_in_model
 

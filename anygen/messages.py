@@ -3,7 +3,7 @@
 This is the door of the data flow (before step 1, load). Accepted are a plain string, one conversation in the hub's chat
 format, or a list of either (a batch):
 
-    [{"role": "user", "content": [{"type": "image", "image": <PIL, path, array, ...>}, {"type": "text", "text": "..."}]}]
+    [{"role": "user", "content": [{"type": "image", "image": <PIL, path, array ...>}, {"type": "text", "text": "..."}]}]
 
 A media part holds the medium under its own type, or `features`: what its encoder made of it, shape (P, D_enc), for
 training. In an assistant turn it stands for that modality's run of signal tokens and may hold only a `caption`.
@@ -134,14 +134,19 @@ def _check_keys(given: Mapping, *, required: tuple[str, ...], optional: tuple[st
     unknown = [key for key in given if key not in required + optional]
     if missing or unknown:
         allowed = ", ".join(required + optional)
-        raise _invalid(where, f"found the keys {sorted(map(str, given))}; expected {allowed} (missing {missing}, unknown {unknown})")
+        raise _invalid(
+            where,
+            f"found the keys {sorted(map(str, given))}; expected {allowed} (missing {missing}, unknown {unknown})",
+        )
 
 
 def _check_encodable(text: str, *, where: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise _invalid(where, f"found a lone surrogate at character {error.start}; expected valid Unicode text") from None
+        raise _invalid(
+            where, f"found a lone surrogate at character {error.start}; expected valid Unicode text"
+        ) from None
 
 
 def _kind(value: Any) -> str:

@@ -103,17 +103,21 @@ class AnyGenModel(nn.Module):
         self.backbone = backbone
         self.generators = nn.ModuleDict(generators or {})
         _check_parts(self)
-        self.input_projectors = nn.ModuleDict({
-            modality: build_input_projector(part, in_dim=encoders[modality].width(modality), out_dim=backbone.width)
-            for modality, part in config.input_projectors.items()
-        })
-        self.bridges = nn.ModuleDict({
-            modality: SignalBridge(
-                config.signals[modality],
-                build_output_projector(part, in_dim=backbone.width, condition_spec=config.conditions[modality]),
-            )
-            for modality, part in config.output_projectors.items()
-        })
+        self.input_projectors = nn.ModuleDict(
+            {
+                modality: build_input_projector(part, in_dim=encoders[modality].width(modality), out_dim=backbone.width)
+                for modality, part in config.input_projectors.items()
+            }
+        )
+        self.bridges = nn.ModuleDict(
+            {
+                modality: SignalBridge(
+                    config.signals[modality],
+                    build_output_projector(part, in_dim=backbone.width, condition_spec=config.conditions[modality]),
+                )
+                for modality, part in config.output_projectors.items()
+            }
+        )
 
     @classmethod
     def from_pretrained(cls, source: str | Path) -> AnyGenModel:
@@ -150,7 +154,7 @@ class AnyGenModel(nn.Module):
         if longest > limit:
             raise AnyGenError(
                 "context_length_exceeded",
-                f"found a conversation of {longest} tokens; this model takes {limit}; shorten it, or pass truncate=True",
+                f"found a conversation of {longest} tokens; this model takes {limit}; shorten it, or truncate it",
                 found=longest,
                 limit=limit,
             )
@@ -193,9 +197,7 @@ class AnyGenModel(nn.Module):
     def forward(self, inputs: Inputs) -> ModelOutput:
         """Read whole conversations at once."""
         embeddings = self.embed(inputs)
-        hidden = self.backbone(
-            embeddings, attention_mask=inputs.attention_mask, position_ids=inputs.position_ids
-        )
+        hidden = self.backbone(embeddings, attention_mask=inputs.attention_mask, position_ids=inputs.position_ids)
         return ModelOutput(logits=self.backbone.logits(hidden), hidden_states=hidden, input_embeddings=embeddings)
 
     def embed(self, inputs: Inputs) -> Tensor:
@@ -210,13 +212,13 @@ class AnyGenModel(nn.Module):
 
     @torch.no_grad()
     def encode(self, modality: str, parts: Sequence[Part]) -> Tensor:
-        """Encoder tokens of N media, float[N, P, D_enc]: computed in one batch, or given with the parts."""
-        device = self.backbone.device
-        if all(part.features is not None for part in parts):
-            return torch.stack([part.features for part in parts]).to(device)
-        encoder = self.encoders[modality]
-        inputs = encoder.preprocess(modality, [part.media for part in parts])
-        return encoder(modality, inputs.to(device))
+        """Encoder tokens of N media, float[N, P, D_enc]: given with the parts, or computed in one batch."""
+        encoder, device = self.encoders[modality], self.backbone.device
+        features = [part.features for part in parts]
+        if media := [part.media for part in parts if part.features is None]:
+            computed = iter(encoder(modality, encoder.preprocess(modality, media).to(device)))
+            features = [next(computed) if given is None else given for given in features]
+        return torch.stack([tokens.to(device) for tokens in features])
 
     # States of a signal run -> the generator's condition
 
@@ -253,7 +255,7 @@ def merge(embeddings: Tensor, media: Tensor, slots: Sequence[MediaSlot]) -> Tens
         if slot.length != media.shape[1]:
             raise AnyGenError(
                 "placeholder_mismatch",
-                f"{slot.part.where or slot.part.type}: found {media.shape[1]} embeddings; the sequence keeps {slot.length} places",
+                f"{slot.part.where or slot.part.type}: found {media.shape[1]} embeddings; expected {slot.length}",
             )
     return embeddings.index_put(_places(slots, device=embeddings.device), media)
 
@@ -275,12 +277,18 @@ def _check_parts(model: AnyGenModel) -> None:
     config, backbone = model.config, model.backbone
     for modality in config.input_projectors:
         if modality not in model.encoders:
-            raise AnyGenError("model_load_error", f"input_projectors.{modality}: found no encoder that reads {modality}")
+            raise AnyGenError(
+                "model_load_error", f"input_projectors.{modality}: found no encoder that reads {modality}"
+            )
     for modality, signal in config.signals.items():
         found = tuple(backbone.special_ids(signal.tokens))
         if found != signal.ids:
-            raise AnyGenError("model_load_error", f"signals.{modality}.ids: found {signal.ids}; the tokenizer has {found}")
+            raise AnyGenError(
+                "model_load_error", f"signals.{modality}.ids: found {signal.ids}; the tokenizer has {found}"
+            )
     for modality, generator in model.generators.items():
         declared, recorded = generator.condition_spec, config.conditions.get(modality)
         if declared != recorded:
-            raise AnyGenError("model_load_error", f"conditions.{modality}: found {recorded}; the generator takes {declared}")
+            raise AnyGenError(
+                "model_load_error", f"conditions.{modality}: found {recorded}; the generator takes {declared}"
+            )

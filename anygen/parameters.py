@@ -62,7 +62,9 @@ class GenerationParameters:
         if self.output_type not in OUTPUT_TYPES:
             raise _invalid("output_type", self.output_type, f"one of {', '.join(OUTPUT_TYPES)}")
         if self.callback_on_step_end is not None and not callable(self.callback_on_step_end):
-            raise _invalid("callback_on_step_end", self.callback_on_step_end, "a function of (modality, step, num_steps)")
+            raise _invalid(
+                "callback_on_step_end", self.callback_on_step_end, "a function of (modality, step, num_steps)"
+            )
         for seed in [] if self.seed is None else self.seed if isinstance(self.seed, Sequence) else [self.seed]:
             _check_number("seed", seed, low=-(2**63), high=2**64, whole=True)
         for modality in MEDIA:
@@ -75,7 +77,9 @@ class GenerationParameters:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise AnyGenError("invalid_parameter", f"found the parameter {name!r}; expected some of {', '.join(known)}")
+                raise AnyGenError(
+                    "invalid_parameter", f"found the parameter {name!r}; expected some of {', '.join(known)}"
+                )
         return cls(**given)
 
     @property
@@ -95,7 +99,9 @@ class GenerationParameters:
         if not isinstance(self.seed, Sequence):
             return [self.seed] * num_conversations
         if len(self.seed) != num_conversations:
-            raise _invalid("seed", f"{len(self.seed)} seeds", f"one, or one for each of {num_conversations} conversations")
+            raise _invalid(
+                "seed", f"{len(self.seed)} seeds", f"one, or one for each of {num_conversations} conversations"
+            )
         return list(self.seed)
 
 

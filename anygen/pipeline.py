@@ -63,7 +63,10 @@ class MediumRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationJob:
-    """One denoising batch: N media of one modality. Made before the threads start, since tokenizers are not safe there."""
+    """One denoising batch: N media of one modality.
+
+    Made before the generators' threads start, since they share a tokenizer, and tokenizers are not safe in threads.
+    """
 
     segments: list[Segment]
     condition: Condition
@@ -235,14 +238,18 @@ class AnyGenPipeline:
             try:
                 medium = load_media(part.type, part.media)
             except AnyGenError as error:
-                raise AnyGenError(error.code, f"{part.where}: {error.detail}", **{"where": part.where} | error.fields) from error
+                raise AnyGenError(
+                    error.code, f"{part.where}: {error.detail}", **{"where": part.where} | error.fields
+                ) from error
             parts = [replace(part, media=medium)]
             if part.type == "video" and medium.audio is not None and "audio" in self.model.input_projectors:
                 parts.append(Part(type="audio", media=medium.audio, where=part.where))
             return parts
 
         return tuple(
-            replace(turn, parts=tuple(new for part in turn.parts for new in loaded(part))) if turn.role == "user" else turn
+            replace(turn, parts=tuple(new for part in turn.parts for new in loaded(part)))
+            if turn.role == "user"
+            else turn
             for turn in conversation
         )
 
@@ -291,7 +298,7 @@ class AnyGenPipeline:
         clock: Clock,
         report: OnEvent,
     ) -> dict[Segment, list]:
-        """The candidates of every medium (steps 8 and 9): one denoising batch a generator, the generators side by side."""
+        """The candidates of every medium (steps 8 and 9): one denoising batch a generator, generators side by side."""
         requests: dict[str, list[MediumRequest]] = {modality: [] for modality in self.generators}
         for item, reply in enumerate(replies):
             for segment in reply:
@@ -361,7 +368,9 @@ class AnyGenPipeline:
 
     def provenance(self, parameters: GenerationParameters, seed: int) -> dict[str, Any]:
         """How a reply was made, as plain data."""
-        given = {f.name: getattr(parameters, f.name) for f in fields(parameters) if getattr(parameters, f.name) != f.default}
+        given = {
+            f.name: getattr(parameters, f.name) for f in fields(parameters) if getattr(parameters, f.name) != f.default
+        }
         plain = {name: value for name, value in given.items() if name not in ("seed", "callback_on_step_end")}
         return {"model": self.name, "version": anygen.__version__, "seed": seed, "parameters": plain}
 

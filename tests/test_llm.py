@@ -45,7 +45,9 @@ def test_trained_rows_touch_their_tokens_only(backbone):
     assert torch.allclose(changed[:, others], without[:, others])
     assert not torch.allclose(changed[:, 10], without[:, 10])
     assert not torch.allclose(logits_of(backbone, [1, 10])[1], with_row[1])
-    assert not torch.allclose(backbone.embed(torch.tensor([10])), backbone.llm.get_input_embeddings()(torch.tensor([10])))
+    assert not torch.allclose(
+        backbone.embed(torch.tensor([10])), backbone.llm.get_input_embeddings()(torch.tensor([10]))
+    )
 
 
 def test_folding_keeps_what_is_computed(backbone):

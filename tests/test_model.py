@@ -27,12 +27,19 @@ def told(*types: str, answer: tuple[str, ...] = ()) -> list[dict]:
     parts = [{"type": kind, kind: MEDIA[kind]} for kind in types]
     reply = [{"type": kind, "caption": "a bell"} for kind in answer]
     messages = [{"role": "user", "content": [*parts, {"type": "text", "text": "and now?"}]}]
-    return [*messages, {"role": "assistant", "content": [{"type": "text", "text": "here:"}, *reply]}] if answer else messages
+    return (
+        [*messages, {"role": "assistant", "content": [{"type": "text", "text": "here:"}, *reply]}]
+        if answer
+        else messages
+    )
 
 
 def test_merge_puts_rows_where_they_belong():
     embeddings, media = torch.zeros(2, 5, 1), torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])
-    slots = [MediaSlot(item=1, start=0, length=2, part=Part(type="image")), MediaSlot(item=0, start=3, length=2, part=Part(type="image"))]
+    slots = [
+        MediaSlot(item=1, start=0, length=2, part=Part(type="image")),
+        MediaSlot(item=0, start=3, length=2, part=Part(type="image")),
+    ]
     merged = merge(embeddings, media, slots)
     assert merged[..., 0].tolist() == [[0, 0, 0, 3, 4], [1, 2, 0, 0, 0]]
     assert gather(merged, slots)[..., 0].tolist() == [[1, 2], [3, 4]]
@@ -41,7 +48,7 @@ def test_merge_puts_rows_where_they_belong():
 
 def test_merge_names_both_counts():
     slot = MediaSlot(item=0, start=0, length=3, part=Part(type="image", where="messages[0].content[2]"))
-    with pytest.raises(AnyGenError, match=r"placeholder_mismatch: messages\[0\].content\[2\]: found 2 .* keeps 3"):
+    with pytest.raises(AnyGenError, match=r"placeholder_mismatch: messages\[0\].content\[2\]: found 2 .* expected 3"):
         merge(torch.zeros(1, 5, 1), torch.zeros(1, 2, 1), [slot])
 
 
@@ -62,8 +69,15 @@ def test_a_medium_is_encoded_projected_and_merged_in_its_slot(toy_model, modalit
 def test_features_stand_in_for_the_medium(toy_model):
     encoder = toy_model.encoders["image"]
     features = encoder("image", encoder.preprocess("image", [MEDIA["image"]]))[0]
-    cached = [{"role": "user", "content": [{"type": "image", "features": features}, {"type": "text", "text": "and now?"}]}]
-    assert torch.equal(toy_model(toy_model.collate([cached])).logits, toy_model(toy_model.collate([told("image")])).logits)
+    parts = [Part(type="image", media=MEDIA["image"]), Part(type="image", features=features + 1)]
+    mixed = toy_model.encode("image", [*parts, parts[0]])
+    assert torch.allclose(mixed, torch.stack([features, features + 1, features]), atol=1e-6)
+    cached = [
+        {"role": "user", "content": [{"type": "image", "features": features}, {"type": "text", "text": "and now?"}]}
+    ]
+    assert torch.equal(
+        toy_model(toy_model.collate([cached])).logits, toy_model(toy_model.collate([told("image")])).logits
+    )
 
 
 def test_rows_do_not_feel_each_other(toy_model):
@@ -127,13 +141,20 @@ def test_a_modality_that_no_part_serves_is_refused(toy_model):
     config = replace(
         toy_model.config,
         input_projectors={"image": toy_model.config.input_projectors["image"]},
-        **{name: {"image": getattr(toy_model.config, name)["image"]} for name in ("signals", "output_projectors", "conditions")},
+        **{
+            name: {"image": getattr(toy_model.config, name)["image"]}
+            for name in ("signals", "output_projectors", "conditions")
+        },
     )
     model = AnyGenModel(config, encoders={"image": toy_model.encoders["image"]}, backbone=toy_model.backbone)
     assert model.input_modalities == model.output_modalities == ("text", "image")
-    with pytest.raises(AnyGenError, match=r"modality_not_supported: messages\[0\].content\[0\]: found audio; .* text, image"):
+    with pytest.raises(
+        AnyGenError, match=r"modality_not_supported: messages\[0\].content\[0\]: found audio; .* text, image"
+    ):
         model.collate([told("audio")])
-    with pytest.raises(AnyGenError, match=r"modality_not_supported: messages\[1\].content\[1\]: found video; .* text, image"):
+    with pytest.raises(
+        AnyGenError, match=r"modality_not_supported: messages\[1\].content\[1\]: found video; .* text, image"
+    ):
         model.collate([told(answer=("video",))])
 
 
@@ -146,13 +167,15 @@ def test_a_conversation_beyond_the_context_is_refused_with_both_numbers(toy_mode
 
 def test_truncation_leaves_out_the_oldest_turns_only(toy_model):
     old, kept = "old " * 150, "a bell"
-    conversation = read_conversation([
-        {"role": "user", "content": old},
-        {"role": "assistant", "content": old},
-        {"role": "user", "content": kept},
-        {"role": "assistant", "content": kept},
-        {"role": "user", "content": "last"},
-    ])
+    conversation = read_conversation(
+        [
+            {"role": "user", "content": old},
+            {"role": "assistant", "content": old},
+            {"role": "user", "content": kept},
+            {"role": "assistant", "content": kept},
+            {"role": "user", "content": "last"},
+        ]
+    )
     truncated = toy_model.truncate(conversation, reserve=100)
     assert [turn.parts[0].text for turn in truncated] == [kept, kept, "last"]
     assert toy_model.truncate(truncated, reserve=100) == truncated

@@ -22,13 +22,18 @@ def pipe(toy_model):
 
 
 def arrays(output) -> list[np.ndarray]:
-    return [np.array(x) for x in output.images] + [v.frames for v in output.videos] + [a.waveform for a in output.audios]
+    return (
+        [np.array(x) for x in output.images] + [v.frames for v in output.videos] + [a.waveform for a in output.audios]
+    )
 
 
 def same(ours, theirs, *, atol: float = 0) -> bool:
     """Equal words, and media equal but for `atol` in steps of 8 bits (rounding may fall on either side)."""
     pairs = list(zip(arrays(ours), arrays(theirs), strict=True))
-    close = all(np.abs(a.astype(float) - b.astype(float)).max() <= (atol if a.dtype == np.uint8 else atol * 1e-2) for a, b in pairs)
+    close = all(
+        np.abs(a.astype(float) - b.astype(float)).max() <= (atol if a.dtype == np.uint8 else atol * 1e-2)
+        for a, b in pairs
+    )
     return ours.text == theirs.text and [p.type for p in ours.parts] == [p.type for p in theirs.parts] and close
 
 
@@ -36,14 +41,20 @@ def test_exactly_the_media_asked_for(pipe):
     output = pipe("a bell", modalities=["audio", "image", "video"], **SETTINGS)
     assert [part.type for part in output.parts if part.type != "text"] == ["audio", "image", "video"]
     assert isinstance(output.images[0], Image.Image) and output.images[0].size == (16, 16)
-    assert isinstance(output.videos[0], Video) and output.videos[0].frames.shape == (2, 16, 16, 3) and output.videos[0].fps == 4
+    assert (
+        isinstance(output.videos[0], Video)
+        and output.videos[0].frames.shape == (2, 16, 16, 3)
+        and output.videos[0].fps == 4
+    )
     assert isinstance(output.audios[0], Audio) and output.audios[0].sampling_rate == 16_000
     assert output.text == "".join(part.text for part in output.parts if part.type == "text").strip() != ""
     assert pipe("a bell", modalities=["text"], **SETTINGS).of("image") == []
 
 
 def test_same_seed_same_bytes(pipe):
-    first, again, other = (pipe("a bell", modalities=["image", "audio"], **SETTINGS | {"seed": seed}) for seed in (3, 3, 4))
+    first, again, other = (
+        pipe("a bell", modalities=["image", "audio"], **SETTINGS | {"seed": seed}) for seed in (3, 3, 4)
+    )
     assert same(first, again) and not np.array_equal(np.array(first.images[0]), np.array(other.images[0]))
     fresh = pipe("a bell", modalities=["image"], max_new_tokens=40)
     assert same(fresh, pipe("a bell", modalities=["image"], max_new_tokens=40, seed=fresh.seed))
@@ -87,7 +98,9 @@ def test_a_reply_goes_into_the_history(pipe, toy_model):
     assert [run.part.type for run in inputs.runs] == ["image", "audio"] and not inputs.slots
     said = [part.text for part in first.parts if part.type == "text"]
     assert [part["text"] for part in first.message["content"] if part["type"] == "text"] == said
-    assert [part.type for part in pipe(history, modalities=["image"], **SETTINGS).parts if part.type != "text"] == ["image"]
+    assert [part.type for part in pipe(history, modalities=["image"], **SETTINGS).parts if part.type != "text"] == [
+        "image"
+    ]
 
 
 def test_every_modality_is_read(pipe, tmp_path):
@@ -103,7 +116,9 @@ def test_every_modality_is_read(pipe, tmp_path):
     }
     for modality, media in sources.items():
         texts = [
-            pipe([{"role": "user", "content": [{"type": modality, modality: medium}]}], modalities=["text"], **SETTINGS).text
+            pipe(
+                [{"role": "user", "content": [{"type": modality, modality: medium}]}], modalities=["text"], **SETTINGS
+            ).text
             for medium in media
         ]
         assert len(set(texts)) == 1 and texts[0]
@@ -112,7 +127,9 @@ def test_every_modality_is_read(pipe, tmp_path):
 def test_a_film_with_sound_gives_both(pipe, toy_model):
     tone = Audio(waveform=np.sin(np.arange(16_000) / 9).astype(np.float32), sampling_rate=16_000)
     film = Video(frames=np.stack([np.array(PICTURE)] * 3), fps=3.0, audio=tone)
-    (turn,) = pipe.load_media(anygen.messages.read_conversation([{"role": "user", "content": [{"type": "video", "video": film}]}]))
+    (turn,) = pipe.load_media(
+        anygen.messages.read_conversation([{"role": "user", "content": [{"type": "video", "video": film}]}])
+    )
     assert [part.type for part in turn.parts] == ["video", "audio"]
     assert np.array_equal(turn.parts[1].media.waveform, tone.waveform)
 
@@ -171,13 +188,20 @@ def test_timings_and_provenance_say_how_it_was_made(pipe):
     assert set(output.timings) == {"load", "encode", "llm", "image", "total"}
     assert output.timings["total"] >= output.timings["llm"] > 0
     assert output.provenance["model"] == "toy" and output.provenance["version"] == anygen.__version__
-    assert output.provenance["parameters"] == {"modalities": ["image"], "image": {"guidance_scale": 2.0}, "max_new_tokens": 40}
+    assert output.provenance["parameters"] == {
+        "modalities": ["image"],
+        "image": {"guidance_scale": 2.0},
+        "max_new_tokens": 40,
+    }
     assert json.loads(json.dumps(output.provenance)) == output.provenance
 
 
 def test_components_and_generators(pipe, toy_model):
     assert set(pipe.generators) == {"image", "video", "audio"}
-    assert pipe.components["llm"] is toy_model.backbone.llm and pipe.components["bridges"]["image"] is toy_model.bridges["image"]
+    assert (
+        pipe.components["llm"] is toy_model.backbone.llm
+        and pipe.components["bridges"]["image"] is toy_model.bridges["image"]
+    )
     assert pipe.to("cpu") is pipe and pipe.device.type == "cpu"
 
 
@@ -195,7 +219,11 @@ def test_components_and_generators(pipe, toy_model):
         ({"output_type": "jpeg"}, "invalid_parameter", "output_type: found 'jpeg'; expected one of pil, np, pt"),
         ({"max_tokens": 5}, "invalid_parameter", "found the parameter 'max_tokens'; expected some of modalities, seed"),
         ({"image": {"steps": 5}}, "invalid_parameter", r"image\['steps'\].*: num_inference_steps, guidance_scale"),
-        ({"image": {"num_inference_steps": 0}}, "invalid_parameter", r"image\['num_inference_steps'\]: found 0; .* from 1 to 1000"),
+        (
+            {"image": {"num_inference_steps": 0}},
+            "invalid_parameter",
+            r"image\['num_inference_steps'\]: found 0; .* from 1 to 1000",
+        ),
         ({"image": {"guidance_scale": True}}, "invalid_parameter", "found True; expected a number"),
         ({"image": 5}, "invalid_parameter", "image: found 5; expected a dict"),
         ({"callback_on_step_end": 5}, "invalid_parameter", "callback_on_step_end"),
@@ -220,9 +248,11 @@ def test_requests_that_cannot_be_answered(pipe, toy_model):
 def test_truncate_answers_what_is_too_long(pipe):
     turns = [{"role": role, "content": "old " * 60} for role in ("user", "assistant")] * 3
     messages = [*turns, {"role": "user", "content": "a bell"}]
-    with pytest.raises(AnyGenError, match="context_length_exceeded.*truncate=True"):
+    with pytest.raises(AnyGenError, match="context_length_exceeded.*truncate"):
         pipe(messages, modalities=["text"], **SETTINGS)
-    assert same(pipe(messages, modalities=["text"], truncate=True, **SETTINGS), pipe("a bell", modalities=["text"], **SETTINGS))
+    assert same(
+        pipe(messages, modalities=["text"], truncate=True, **SETTINGS), pipe("a bell", modalities=["text"], **SETTINGS)
+    )
 
 
 def test_user_text_cannot_order_media(pipe):

@@ -1,6 +1,6 @@
-"""Output projectors: the LLM's states at one run of R signal tokens -> the generator's condition (step 8 of the data flow).
+"""Output projectors: what the LLM said at one run of R signal tokens -> the generator's condition.
 
-float[N, R, D_llm] (states, and the embeddings of the same tokens) -> `Condition` of N items.
+Step 8 of the data flow: float[N, R, D_llm] (states, and the embeddings of the same tokens) -> `Condition` of N items.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from anygen.generators.generator import Condition
 
 @dataclass(frozen=True, kw_only=True)
 class OutputProjectorConfig:
-    """Shape of an output projector; its outer widths come from the LLM and the generator. The defaults are NExT-GPT's."""
+    """Shape of an output projector; the LLM and the generator set its outer widths. The defaults are NExT-GPT's."""
 
     type: str = "transformer"
     """A key of `OUTPUT_PROJECTORS`."""
@@ -58,7 +58,7 @@ class OutputProjector(nn.Module, ABC):
 
 
 class TransformerProjector(OutputProjector):
-    """`out_fc(tfm(src=in_fc(h + e), tgt=queries))`: learned queries read the signal (GILL section 3.2; NExT-GPT section 3).
+    """`out_fc(tfm(src=in_fc(h + e), tgt=queries))`: learned queries read the signal (GILL, NExT-GPT).
 
     No masks and no positional encoding, so without the embeddings e the order of the R states would not matter. The
     module names are those of NExT-GPT's checkpoints. A condition of several tensors takes one span of the queries for
@@ -77,10 +77,10 @@ class TransformerProjector(OutputProjector):
             norm=nn.LayerNorm(config.hidden_dim),
             enable_nested_tensor=False,
         )
-        self.tfm = nn.Transformer(
-            **shape, **style, custom_encoder=reader, num_decoder_layers=config.num_layers
+        self.tfm = nn.Transformer(**shape, **style, custom_encoder=reader, num_decoder_layers=config.num_layers)
+        self.out_fc = nn.ModuleDict(
+            {name: nn.Linear(config.hidden_dim, shape[-1]) for name, shape in condition_spec.items()}
         )
-        self.out_fc = nn.ModuleDict({name: nn.Linear(config.hidden_dim, shape[-1]) for name, shape in condition_spec.items()})
         # Not zero, as in NExT-GPT's second code base: equal queries would give equal outputs and equal gradients.
         self.query_embs = nn.Parameter(0.02 * torch.randn(1, sum(self.num_queries.values()), config.hidden_dim))
 
@@ -89,7 +89,9 @@ class TransformerProjector(OutputProjector):
         queries = self.query_embs.expand(len(source), -1, -1)
         answers = self.tfm(self.in_fc(source), queries)  # (N, sum of queries, hidden_dim)
         spans = answers.split(list(self.num_queries.values()), dim=1)
-        return Condition({
-            name: self.out_fc[name](span).reshape(-1, *shape)
-            for (name, shape), span in zip(self.condition_spec.items(), spans, strict=True)
-        })
+        return Condition(
+            {
+                name: self.out_fc[name](span).reshape(-1, *shape)
+                for (name, shape), span in zip(self.condition_spec.items(), spans, strict=True)
+            }
+        )

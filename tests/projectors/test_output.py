@@ -26,7 +26,9 @@ def test_order_is_carried_by_the_input_embeddings_alone():
 
 
 def test_input_embeddings_may_be_left_out():
-    config = OutputProjectorConfig(hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=32, add_input_embeddings=False)
+    config = OutputProjectorConfig(
+        hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=32, add_input_embeddings=False
+    )
     module, h = projector(config), signal(2, 4, 12)
     assert torch.equal(module(h, signal(2, 4, 12))["prompt_embeds"], module(h, torch.zeros_like(h))["prompt_embeds"])
 
@@ -66,7 +68,9 @@ def test_published_size_and_names():
     assert sum(parameter.numel() for parameter in module.parameters()) == pytest.approx(31.96e6, rel=2e-4)
     assert {name.split(".")[0] for name in module.state_dict()} == {"in_fc", "tfm", "out_fc", "query_embs"}
     layer = "tfm.encoder.layers.3"
-    assert {f"{layer}.self_attn.in_proj_weight", f"{layer}.linear1.bias", "tfm.decoder.norm.weight"} <= set(module.state_dict())
+    assert {f"{layer}.self_attn.in_proj_weight", f"{layer}.linear1.bias", "tfm.decoder.norm.weight"} <= set(
+        module.state_dict()
+    )
 
 
 def test_unknown_names_and_widths_are_refused():
