@@ -1,0 +1,106 @@
+"""The matrix asks what it says it asks; a model that is always right scores all, one that ignores its requests nothing."""
+
+import re
+
+import numpy as np
+import pytest
+
+from anygen.evaluation.matrix import CELLS, find_cells, make_request
+from anygen.evaluation.observe import observe
+from anygen.evaluation.report import score
+from anygen.nano.world.requests import MEDIUM_NOUNS
+from anygen.nano.world.scene import held_out_pairs, is_held_out
+
+SPLITS_OF = [(cell, split) for cell in CELLS for split in (("test", "held_out") if cell.pairs else ("test",))]
+BARS = {
+    "text -> image": {"thing": 85, "color": 90, "background": 90, "place": 85},
+    "text -> video": {"thing": 75, "motion": 80},
+    "text -> audio": {"sound": 85},
+    "text -> audio, tones": {"tone": 80},
+    "image -> text": {"thing": 90, "color": 90},
+    "video -> text": {"thing": 80, "motion": 80},
+    "audio -> text": {"sound": 90},
+    "image -> audio": {"sound": 80},
+    "audio -> image": {"thing": 80},
+    "choice of media": {"media": 98},
+}
+MEASURED = {"color", "place", "motion", "tone", "height", "contour", "media", "answer"}
+"""Attributes that need no judge."""
+
+
+def records_of(cell, split, respond, judges, *, count):
+    requests = [make_request(cell, split, 5, index) for index in range(count)]
+    found = observe(respond(cell, requests, list(range(count))), cell.reply, judges)
+    return [{"expected": request.expected, "found": each} for request, each in zip(requests, found, strict=True)]
+
+
+def test_the_bars_are_those_that_were_set():
+    assert {cell.name: dict(cell.bars) for cell in CELLS if cell.bars} == BARS
+
+
+@pytest.mark.parametrize("cell, split", SPLITS_OF, ids=lambda value: getattr(value, "name", value))
+def test_requests(cell, split):
+    inputs = re.match(r"\w+", cell.name).group()
+    for index in range(12):
+        request = make_request(cell, split, 0, index)
+        media = [part["type"] for part in request.content if part["type"] != "text"]
+        assert media == ([] if inputs in ("text", "choice") else [inputs])
+        assert request.expected.keys() == set(cell.attributes)
+        if request.scene and split == "test":
+            assert not held_out_pairs(request.scene)
+        if split == "held_out":
+            assert any(is_held_out(request.scene.thing, getattr(request.scene, name)) for name in cell.pairs)
+
+
+def test_a_request_depends_on_its_number_alone():
+    (cell,) = find_cells(["image -> audio"])
+    first, again, other = (make_request(cell, "test", 1, index) for index in (7, 7, 8))
+    assert (first.words, first.expected, first.scene) == (again.words, again.expected, again.scene)
+    images = [next(part["image"] for part in request.content if part["type"] == "image") for request in (first, again, other)]
+    assert np.array_equal(images[0], images[1]) and not np.array_equal(images[0], images[2])
+
+
+def test_the_choice_of_media_is_named_in_words():
+    (cell,) = find_cells(["choice of media"])
+    kinds = set()
+    for index in range(60):
+        request = make_request(cell, "test", 0, index)
+        kinds.add(request.expected["media"])
+        if "+" not in request.expected["media"]:
+            assert any(noun in request.words.lower() for noun in MEDIUM_NOUNS[request.expected["media"]])
+    assert {"image", "video", "audio"} < kinds
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="text -> smell.*text -> image"):
+        find_cells(["text -> smell"])
+    with pytest.raises(ValueError, match="validation"):
+        make_request(CELLS[0], "validation", 0, 0)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if MEASURED & set(cell.attributes)], ids=lambda cell: cell.name)
+def test_an_oracle_scores_all_and_shuffled_replies_score_chance(cell, oracle, judges):
+    records = records_of(cell, "test", oracle, judges, count=16 if "video" in cell.name else 24)
+    for attribute in MEASURED & set(cell.attributes):
+        assert score(records, attribute) >= 92
+        assert score(records, attribute, shift=1) <= 66
+
+
+@pytest.mark.parametrize("name", ["image -> text", "video -> text", "audio -> text"])
+def test_an_oracle_in_words_names_the_thing(name, oracle, judges):
+    (cell,) = find_cells([name])
+    records = records_of(cell, "test", oracle, judges, count=30)
+    for attribute in cell.bars:
+        assert score(records, attribute) == 100
+        assert score(records, attribute, shift=1) <= 34
+
+
+def test_a_reply_without_the_medium_is_wrong(oracle, judges):
+    (cell,) = find_cells(["text -> image"])
+    (words,) = find_cells(["image -> text"])
+    requests = [make_request(cell, "test", 0, index) for index in range(2)]
+    right, _ = oracle(cell, requests, [0, 1])
+    silent = oracle(words, [make_request(words, "test", 0, 0)], [0])[0]
+    found = observe([silent, right], "image", judges)
+    assert found[0] == {} and found[1]["color"] == requests[0].expected["color"]
+    assert observe([silent, right], "choice", judges) == [{"media": "none"}, {"media": "image"}]
