@@ -98,11 +98,14 @@ class TrainingPlan:
 
 
 def load_media(pool: Pool, folder: Path, encoder: ImageBindEncoder) -> TrainingMedia:
-    """Render or map a pool and bring it to the form that training reads."""
+    """Render or map a pool and bring it to the form that training reads; spectrograms are kept beside the recordings."""
     media = pool.media(folder)
     if pool.modality == "audio":
-        recordings = (Audio(waveform=samples.astype(np.float32) / 32767, sampling_rate=16_000) for samples in media)
-        media = np.stack([encoder.preprocess("audio", [one])[0].half().numpy() for one in recordings])
+        path = folder / f"audio-{pool.seed}-{pool.count}-mel.npy"
+        if not path.exists():
+            recordings = (Audio(waveform=samples.astype(np.float32) / 32767, sampling_rate=16_000) for samples in media)
+            np.save(path, np.stack([encoder.preprocess("audio", [one])[0].half().numpy() for one in recordings]))
+        media = np.load(path, mmap_mode="r")
     values = {family: {value: i for i, value in enumerate(table)} for family, table in phrase_families().items()}
     scenes = [pool.scene(i) for i in range(pool.count)]
     labels = {
