@@ -67,7 +67,7 @@ def build_unet(modality: str) -> UNet2DConditionModel | TextPooledUNet3D:
     """
     from diffusers import UNet2DConditionModel
 
-    from anygen.generators.unet_3d import TextPooledUNet3D
+    from anygen.generators.unet_3d import POOLING_HEADS, TextPooledUNet3D
 
     channels = UNET_BLOCKS[modality]
     latent_channels = AUDIO_LATENTS[0] if modality == "audio" else IMAGE_LATENTS[0]
@@ -79,7 +79,6 @@ def build_unet(modality: str) -> UNet2DConditionModel | TextPooledUNet3D:
         layers_per_block=1,
         cross_attention_dim=TEXT_DIM,
         norm_num_groups=16,
-        addition_embed_type_num_heads=4,
     )
     if modality == "video":  # the 3-D class reads `attention_head_dim` as what it says, the 2-D class as a head count
         return TextPooledUNet3D(
@@ -94,6 +93,7 @@ def build_unet(modality: str) -> UNet2DConditionModel | TextPooledUNet3D:
         attention_head_dim=channels[-1] // HEAD_DIM,
         use_linear_projection=True,
         addition_embed_type="text",
+        addition_embed_type_num_heads=POOLING_HEADS,
         **shared,
     )
 
