@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -137,7 +137,7 @@ def ask_in_words(speaker: Speaker, modality: str) -> Turns:
     """One medium from words that say all of a lone scene: a bare caption, or one within a request."""
     scene = speaker.scene("video" if modality == "image" else modality)
     if modality == "audio" and speaker.chance(0.5):
-        scene = Scene(thing=scene.thing, color=scene.color, tone=sample_tone(speaker.rng))
+        scene = replace(scene, tone=sample_tone(speaker.rng))
     x = caption(scene, modality, speaker.rng, said=SAYABLE)
     form = speaker.rng.choice(("bare", "verb", "noun"))
     words = x if form == "bare" else _in_a_request(speaker, modality, x, requests.NOUN if form == "noun" else None)

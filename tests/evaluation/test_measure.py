@@ -35,7 +35,7 @@ def spoiled(picture: np.ndarray, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("spoil", [False, True], ids=["clean", "spoiled"])
 def test_color_and_place_of_pictures(spoil):
-    drawn = drawn_scenes(150, purpose="picture")
+    drawn = drawn_scenes(100, purpose="picture")
     pictures = [render_image(scene, rng) for scene, rng in drawn]
     if spoil:
         pictures = [spoiled(picture, seed) for seed, picture in enumerate(pictures)]
@@ -77,7 +77,7 @@ def test_lab_of_known_colors():
 
 
 def test_motion_of_films():
-    drawn = drawn_scenes(80, purpose="film")
+    drawn = drawn_scenes(60, purpose="film")
     found = [measure_video(render_video(scene, rng).frames) for scene, rng in drawn]
     truth = [scene.motion for scene, _ in drawn]
     measured = [each["motion"] for each in found]
