@@ -81,13 +81,14 @@ def events_of(work: Callable[[OnEvent], None]) -> Iterator[Event]:
         except BaseException as error:  # handed to the consumer, who raises it
             events.put(error)
 
-    worker = threading.Thread(target=run, name="anygen-stream", daemon=True)
-    worker.start()
+    worker = threading.Thread(target=run, name="anygen-stream")
     try:
+        worker.start()  # in here, for an interrupt may come while the thread starts
         while (event := events.get()) is not None:
             if isinstance(event, BaseException):
                 raise event
             yield event
     finally:
         left.set()
-        worker.join()
+        if worker.is_alive():
+            worker.join()
