@@ -5,7 +5,7 @@
 So the frozen LLM can later read projected tokens where captions stood. The assistant's media are left out; after some
 of its replies the caption is said once more, so that the states where signal tokens will stand know what to make.
 The signal tokens themselves are learnt in the alignment stages. A run is `folder/checkpoint.pt`, `metrics.jsonl` and,
-when done, `folder/export` (transformers layout with the tokenizer, half precision).
+at its end, `folder/export` (transformers layout with the tokenizer, half precision).
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def pretrain_llm(
     config: PretrainingConfig | None = None,
     minutes: float | None = None,
 ) -> bool:
-    """Train (or go on training) in `folder` for at most `minutes`; True, with an export, when all steps are done."""
+    """Train (or go on training) in `folder` for at most `minutes`, and export it; True when all steps are done."""
     config = config or PretrainingConfig()
     torch.manual_seed(loop.seed)
     encoder = DialogueEncoder(nano_tokenizer.load(tokenizer_folder), config)
@@ -197,11 +197,10 @@ def pretrain_llm(
         return pretraining_loss(llm, pack(encoder, rng, config))
 
     done = fit(llm, loss_of_step, loop, folder=folder, minutes=minutes)
-    llm.eval()
+    llm.eval().to(torch.float16).save_pretrained(folder / "export")
+    encoder.tokenizer.save_pretrained(folder / "export")
+    llm.to(torch.float32)  # validation reads the weights as they were exported
     log(folder, {f"test: {task}": share for task, share in exact_match(llm, encoder).items()})
-    export = folder / "export"
-    llm.to(torch.float16).save_pretrained(export)
-    encoder.tokenizer.save_pretrained(export)
     return done
 
 
