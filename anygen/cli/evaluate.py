@@ -20,6 +20,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="The folder for records and tables; a run goes on from what is there.")] = Path(
         "runs/eval"
     ),
+    judges: Annotated[
+        Path | None, typer.Option(help="The folder of the judges, trained there if missing; default: the user's cache.")
+    ] = None,
 ):
     """Measure what a model of nano's world gets right, medium by medium, and print the table."""
     from anygen.nano.world.scene import SPLITS
@@ -37,4 +40,4 @@ def evaluate(
         find_cells(cell)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--cell") from error
-    measure(model, scenes=scenes, seeds=range(seeds), splits=split or measured, cells=cell, out=out)
+    measure(model, scenes=scenes, seeds=range(seeds), splits=split or measured, cells=cell, out=out, judges=judges)

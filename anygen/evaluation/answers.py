@@ -1,8 +1,8 @@
 """Which of the world's names a text says: nano's answers in, attribute -> values out.
 
 "This is a small blue car moving left at night." -> thing {car}, color {blue}, motion {moves left}, background {night}.
-The phrases are those of `nano/world/words.py`, synonyms included. An answer is right about an attribute when it names the
-true value and no other, so that listing everything scores nothing.
+The phrases are those of `nano/world/words.py`, synonyms included. An answer is right about an attribute when it names
+the true value and no other, so that listing everything scores nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from anygen.nano.world.words import (
 Named = dict[str, frozenset]
 
 READING_ORDER = ("relation", "motion", "background", "place", "color", "thing", "count")
-"""What is found is taken out of the text before the next attribute is looked for: "on a white background" names no colour."""
+"""What is found is taken out of the text before the next attribute is looked for: "on white paper" names no colour."""
 
 
 def named(text: str) -> Named:
@@ -63,7 +63,10 @@ def _phrases(attribute: str) -> tuple[dict[str, str | int], re.Pattern]:
     table = {
         "relation": RELATION_WORDS,
         "motion": {motion: (*_finite_forms(motion), *MOTION_WORDS[motion]) for motion in MOTIONS},
-        "background": {name: (*BACKGROUND_WORDS[name], f"background is {name}", f"background is the {name}") for name in BACKGROUNDS},
+        "background": {
+            background: (*BACKGROUND_WORDS[background], f"background is {background}", f"background is the {background}")
+            for background in BACKGROUNDS
+        },
         "place": {place: (*PLACE_WORDS[place], f"place is {place}") for place in PLACES},
         "color": COLOR_WORDS,
         "thing": nouns,

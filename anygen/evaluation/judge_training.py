@@ -68,7 +68,10 @@ def default_judges_folder() -> Path:
 
 
 def train_judge(folder: str | os.PathLike, config: JudgeTrainingConfig) -> dict[str, float]:
-    """Train one judge, continue from `<kind>.partial.pt` where a run was interrupted, write it; returns its accuracies."""
+    """Train one judge and write it; returns its accuracies.
+
+    After each epoch `<kind>.partial.pt` is written, from which an interrupted training goes on.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)

@@ -1,10 +1,10 @@
 """The judges of `anygen eval nano`: small classifiers that say what a picture, film or sound shows.
 
-They stand at the very end of the evaluation: generated media in, names of the world's attributes out. They share nothing
-with nano: their own layers, their own log-mel front end, trained (`judge_training.py`) on fresh renders alone, never on
-anything that nano made. What can be measured without learning is measured instead (`measure.py`).
+They stand at the very end of the evaluation: generated media in, names of the world's attributes out. They share
+nothing with nano: their own layers, their own log-mel front end, trained (`judge_training.py`) on fresh renders alone,
+never on anything that nano made. What can be measured without learning is measured instead (`measure.py`).
 
-    image judge   (N, 3, 64, 64) in [0, 1]       -> logits per attribute of `JUDGED["image"]`; a film is judged frame by frame
+    image judge   (N, 3, 64, 64) in [0, 1]       -> logits per attribute of `JUDGED["image"]`; a film: frame by frame
     audio judge   (N, 1, 64, 128) log-mel        -> logits per attribute of `JUDGED["audio"]`
 """
 
@@ -154,7 +154,8 @@ def load_judges(folder: str | os.PathLike) -> Judges:
         weights, facts = (Path(folder) / f"{kind}.{suffix}" for suffix in ("safetensors", "json"))
         if not (weights.exists() and facts.exists()):
             raise AnyGenError(
-                "model_load_error", f"{folder} holds no {kind} judge; expected {weights.name} and {facts.name}; train it"
+                "model_load_error",
+                f"{folder} holds no {kind} judge; expected {weights.name} and {facts.name}; prepare_judges trains it",
             )
         about = json.loads(facts.read_text(encoding="utf-8"))
         judge = Judge(JudgeConfig(kind=kind, widths=tuple(about["widths"])))
@@ -181,7 +182,8 @@ def log_mels(audios: Sequence[Audio]) -> Tensor:
     for wave, audio in zip(waves, audios, strict=True):
         if audio.sampling_rate != SAMPLING_RATE:
             raise AnyGenError(
-                "invalid_parameter", f"the audio judge hears {SAMPLING_RATE} Hz; found {audio.sampling_rate} Hz; resample"
+                "invalid_parameter",
+                f"the audio judge hears {SAMPLING_RATE} Hz; found {audio.sampling_rate} Hz; resample the sound",
             )
         samples = torch.from_numpy(np.asarray(audio.waveform, dtype=np.float32))[: waves.shape[1]]
         wave[: len(samples)] = samples / samples.abs().max().clamp_min(1e-4) if len(samples) else samples

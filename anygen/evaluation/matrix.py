@@ -1,9 +1,9 @@
 """The any-to-any matrix: what nano is asked, and what a right reply holds.
 
 `CELLS` is the matrix as data. `make_request(cell, ...)` draws one request: a dialogue of the world's grammar is spoken,
-its user turn (words, rendered media) becomes the message, its assistant turn says what is expected. Seeds begin with the
-word "evaluation": no scene, render or judge of training is met again. In the `test` split half of the wordings are ones
-that training never says; a `held_out` request shows a pair of thing and attribute that training never shows.
+its user turn (words, rendered media) becomes the message, its assistant turn says what is expected. Seeds begin with
+the word "evaluation": no render of training is met again. In the `test` split half of the wordings are ones that training
+never says; a `held_out` request shows a pair of thing and attribute that training never shows.
 """
 
 from __future__ import annotations
@@ -89,13 +89,14 @@ def make_request(cell: Cell, split: str, seed: int, index: int) -> Request:
             break
     scene = _scored_scene(cell, question, reply)
     content = tuple(
-        {"type": part.type, part.type: part.text if part.type == "text" else _render(part, rng)} for part in question.parts
+        {"type": part.type, part.type: part.text if part.type == "text" else _render(part, rng)}
+        for part in question.parts
     )
     return Request(content=content, expected=_expected(cell, scene, reply), scene=scene)
 
 
 def _is_of(cell: Cell, split: str, question: DialogueTurn, reply: DialogueTurn) -> bool:
-    """Whether a dialogue belongs to the cell: the right kind of reply, one thing alone, a held-out pair where wanted."""
+    """Whether a dialogue belongs to the cell: its kind of reply, one thing alone, a held-out pair where wanted."""
     if cell.reply in MEDIA and [part.type for part in reply.media] != [cell.reply]:
         return False
     scenes = [part.scene for part in (*question.media, *reply.media)]
@@ -165,7 +166,8 @@ def name_the_media(speaker: Speaker) -> Turns:
 
 
 def _in_a_request(speaker: Speaker, modality: str, x: str, wordings: Wordings | None = None) -> str:
-    slots = {"a_medium": requests.a_medium(speaker, modality), "medium": speaker.rng.choice(requests.MEDIUM_NOUNS[modality])}
+    noun = speaker.rng.choice(requests.MEDIUM_NOUNS[modality])
+    slots = {"a_medium": requests.a_medium(speaker, modality), "medium": noun}
     if wordings is not None:
         return speaker.say(wordings, x=x, **slots)
     return requests.politely(speaker, speaker.say(requests.VERB[modality], x=x, **slots))
@@ -195,7 +197,12 @@ CELLS: tuple[Cell, ...] = (
         reported=LOOKS,
         pairs=(*LOOKS, "motion"),
     ),
-    Cell(name="text -> audio", ask=partial(ask_in_words, modality="audio"), reply="audio", bars={"sound": 85}),
+    Cell(
+        name="text -> audio",
+        ask=partial(ask_in_words, modality="audio"),
+        reply="audio",
+        bars={"sound": 85},
+    ),
     Cell(
         name="text -> audio, tones",
         ask=partial(ask_in_words, modality="audio"),
@@ -221,19 +228,85 @@ CELLS: tuple[Cell, ...] = (
         pairs=(*LOOKS, "motion"),
     ),
     Cell(name="audio -> text", ask=questions.describe_audio, reply="text", bars={"sound": 90}),
-    Cell(name="image -> audio", ask=crossings.image_to_audio, reply="audio", bars={"sound": 80}, pairs=LOOKS),
-    Cell(name="audio -> image", ask=crossings.audio_to_image, reply="image", bars={"thing": 80}, pairs=LOOKS),
-    Cell(name="choice of media", ask=name_the_media, reply="choice", bars={"media": 98}, parameters=FEW_STEPS),
+    Cell(
+        name="image -> audio",
+        ask=crossings.image_to_audio,
+        reply="audio",
+        bars={"sound": 80},
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="audio -> image",
+        ask=crossings.audio_to_image,
+        reply="image",
+        bars={"thing": 80},
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="choice of media",
+        ask=name_the_media,
+        reply="choice",
+        bars={"media": 98},
+        parameters=FEW_STEPS,
+    ),
     Cell(name="text -> text", ask=smalltalk.about_the_world, reply="text", reported=("answer",)),
-    Cell(name="text -> image, several", ask=ask_for_several, reply="image", reported=("thing", "color", "count"), pairs=LOOKS),
-    Cell(name="image -> image", ask=crossings.change_medium, reply="image", reported=("thing", *LOOKS, "place"), pairs=LOOKS),
-    Cell(name="image -> video", ask=crossings.image_to_video, reply="video", reported=("thing", "motion", *LOOKS), pairs=LOOKS),
-    Cell(name="video -> image", ask=crossings.video_to_image, reply="image", reported=("thing", *LOOKS), pairs=LOOKS),
-    Cell(name="video -> video", ask=crossings.change_medium, reply="video", reported=("thing", "motion", *LOOKS), pairs=LOOKS),
-    Cell(name="video -> audio", ask=crossings.video_to_audio, reply="audio", reported=("sound",), pairs=(*LOOKS, "motion")),
-    Cell(name="audio -> video", ask=crossings.audio_to_video, reply="video", reported=("thing",), pairs=LOOKS),
-    Cell(name="audio -> text, tones", ask=questions.describe_audio, reply="text", reported=("tone", "height", "contour"), hears="tones"),
-)  # fmt: skip
+    Cell(
+        name="text -> image, several",
+        ask=ask_for_several,
+        reply="image",
+        reported=("thing", "color", "count"),
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="image -> image",
+        ask=crossings.change_medium,
+        reply="image",
+        reported=("thing", *LOOKS, "place"),
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="image -> video",
+        ask=crossings.image_to_video,
+        reply="video",
+        reported=("thing", "motion", *LOOKS),
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="video -> image",
+        ask=crossings.video_to_image,
+        reply="image",
+        reported=("thing", *LOOKS),
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="video -> video",
+        ask=crossings.change_medium,
+        reply="video",
+        reported=("thing", "motion", *LOOKS),
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="video -> audio",
+        ask=crossings.video_to_audio,
+        reply="audio",
+        reported=("sound",),
+        pairs=(*LOOKS, "motion"),
+    ),
+    Cell(
+        name="audio -> video",
+        ask=crossings.audio_to_video,
+        reply="video",
+        reported=("thing",),
+        pairs=LOOKS,
+    ),
+    Cell(
+        name="audio -> text, tones",
+        ask=questions.describe_audio,
+        reply="text",
+        reported=("tone", "height", "contour"),
+        hears="tones",
+    ),
+)
 """The bars are those of the first release. audio -> audio is left out: nano's grammar has no request for it."""
 
 

@@ -2,8 +2,8 @@
 
 Generated pictures in, names of the world's attributes out. The background is what can be reached from the picture's rim
 over pixels of its own colours, the foreground is the rest; its pixels vote for the nearest of ten reference colours and
-its extent gives the place. Checked against fresh renders by the tests (at least 97 % right), so that a low figure in the
-table is the model's and not the ruler's. Films are measured in `measure_motion.py`, tones in `measure_tone.py`.
+its extent gives the place. Checked against fresh renders by the tests (at least 97 % right), so that a low figure in
+the table is the model's and not the ruler's. Films are measured in `measure_motion.py`, tones in `measure_tone.py`.
 
 A picture is uint8 (H, W, 3), measured at 64 x 64; colours are compared in CIE L*a*b* (CIE 15:2004, D65 white point).
 """
@@ -87,7 +87,7 @@ def measure_place(mask: np.ndarray) -> str | None:
 
 
 def measure_extent(mask: np.ndarray) -> tuple[float, float, float, float] | None:
-    """Left, top, right and bottom edge in pixels of a mask bool (64, 64), without stray specks; None where it is empty."""
+    """Left, top, right and bottom edge, in pixels, of a mask bool (64, 64) but for a stray 1 %; None where empty."""
     if mask.sum() < SMALLEST_THING:
         return None
     edges = []
@@ -115,7 +115,7 @@ def foreground(picture: np.ndarray) -> np.ndarray:
 
 
 def nearest_backdrop(pixels: np.ndarray) -> str:
-    """The background of `BACKDROPS` whose range most pixels of the rim of a picture, L*a*b* (64, 64, 3), are close to."""
+    """The background of `BACKDROPS` that the rim of a picture, L*a*b* (64, 64, 3), is closest to."""
     rim = _rim(pixels)
     closeness = {
         name: np.mean(np.minimum(_distances(rim, lab(_range_of(name))).min(1), 30.0)) for name in BACKDROPS

@@ -1,7 +1,7 @@
 """Measurement of films without learning: how the thing moves.
 
-A film in, one of the world's motions out. The foreground of each frame (`measure.py`) gives a track of where the thing is
-and how far it extends; each kind of motion has a strength, 1 for the weakest that the world shows, and the strongest
+A film in, one of the world's motions out. The foreground of each frame (`measure.py`) gives a track of where the thing
+is and how far it extends; each kind of motion has a strength, 1 for the weakest that the world shows, and the strongest
 wins. Checked against fresh renders by the tests.
 """
 

@@ -1,7 +1,7 @@
 """What a reply shows: replies in, attribute -> value out, by the judges and by measurement.
 
-Where an attribute can be measured it is (colour, place, motion, tones); the judges say the rest (which thing, background,
-count, sound). The judges' own opinion of the colour is kept beside it as `judged color`.
+Where an attribute can be measured it is (colour, place, motion, tones); the judges say the rest (which thing, which
+background, how many, which sound). The judges' own opinion of the colour is kept beside it as `judged color`.
 """
 
 from __future__ import annotations

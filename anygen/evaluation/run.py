@@ -157,7 +157,8 @@ def _check_settings(out: Path, pipe: AnyGenPipeline, parameters: dict[str, Any])
         if found != settings:
             different = ", ".join(name for name in settings if found.get(name) != settings[name])
             raise AnyGenError(
-                "invalid_parameter", f"{out} holds replies made with other {different}; choose another folder or empty it"
+                "invalid_parameter",
+                f"{out} holds replies made with other {different}; choose another folder, or empty this one",
             )
     out.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

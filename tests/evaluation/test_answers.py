@@ -1,4 +1,4 @@
-"""Words are read as they are meant: every wording of the world names its own scene, and a list of everything names none."""
+"""Words are read as they are meant: every wording of the world names its scene, a list of everything names nothing."""
 
 import random
 

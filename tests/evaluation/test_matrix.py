@@ -1,4 +1,4 @@
-"""The matrix asks what it says it asks; a model that is always right scores all, one that ignores its requests nothing."""
+"""The matrix asks what it says it asks; a model that is always right scores all, a deaf one scores chance."""
 
 import re
 
@@ -56,7 +56,7 @@ def test_a_request_depends_on_its_number_alone():
     (cell,) = find_cells(["image -> audio"])
     first, again, other = (make_request(cell, "test", 1, index) for index in (7, 7, 8))
     assert (first.words, first.expected, first.scene) == (again.words, again.expected, again.scene)
-    images = [next(part["image"] for part in request.content if part["type"] == "image") for request in (first, again, other)]
+    images = [part["image"] for each in (first, again, other) for part in each.content if part["type"] == "image"]
     assert np.array_equal(images[0], images[1]) and not np.array_equal(images[0], images[2])
 
 
@@ -78,7 +78,7 @@ def test_unknown_names_are_refused():
         make_request(CELLS[0], "validation", 0, 0)
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if MEASURED & set(cell.attributes)], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", [c for c in CELLS if MEASURED & set(c.attributes)], ids=lambda cell: cell.name)
 def test_an_oracle_scores_all_and_shuffled_replies_score_chance(cell, oracle, judges):
     records = records_of(cell, "test", oracle, judges, count=16 if "video" in cell.name else 24)
     for attribute in MEASURED & set(cell.attributes):

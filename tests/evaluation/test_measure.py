@@ -18,7 +18,8 @@ from anygen.nano.world.video import render_video
 
 def drawn_scenes(count: int, *, purpose: str) -> list[tuple[Scene, random.Random]]:
     rngs = [random.Random(f"measure {purpose} {index}") for index in range(count)]
-    return [(sample_scene(rng, "held_out" if index % 4 == 0 else "test", lone=True), rng) for index, rng in enumerate(rngs)]
+    splits = ("test", "test", "test", "held_out")
+    return [(sample_scene(rng, splits[index % 4], lone=True), rng) for index, rng in enumerate(rngs)]
 
 
 def share_equal(found: list, expected: list) -> float:
@@ -28,7 +29,7 @@ def share_equal(found: list, expected: list) -> float:
 def spoiled(picture: np.ndarray, seed: int) -> np.ndarray:
     """A picture as a small autoencoder might return it: softened, blotched and noisy."""
     rng = np.random.default_rng(seed)
-    soft = np.asarray(Image.fromarray(picture).resize((32, 32), Image.BOX).resize((64, 64), Image.BILINEAR), dtype=float)
+    soft = np.asarray(Image.fromarray(picture).resize((32, 32), Image.BOX).resize((64, 64), Image.BILINEAR))
     noise = rng.standard_normal((8, 8, 3)).repeat(8, 0).repeat(8, 1) + rng.standard_normal(picture.shape)
     return np.clip(0.7 * picture + 0.3 * soft + 2.5 * noise, 0, 255).round().astype(np.uint8)
 

@@ -48,10 +48,11 @@ def test_rows_and_verdicts():
     (cell,) = find_cells(["audio -> image"])
 
     def records(*found):
-        names = ["bell", "dog", "cat", "bee"]
-        return [{"expected": {"thing": name}, "found": {"thing": each}} for name, each in zip(names, found, strict=True)]
+        pairs = zip(("bell", "dog", "cat", "bee"), found, strict=True)
+        return [{"expected": {"thing": name}, "found": {"thing": each}} for name, each in pairs]
 
-    right, half, none = records("bell", "dog", "cat", "bee"), records("bell", "dog", "bee", "bird"), records("", "", "", "")
+    right, half = records("bell", "dog", "cat", "bee"), records("bell", "dog", "bee", "bird")
+    none = records("", "", "", "")
     assert (score(right, "thing"), score(half, "thing"), score(none, "thing")) == (100, 50, 0)
     assert score(right, "thing", shift=1) == 0
     assert score(records("dog", "cat", "bee", "bell"), "thing", shift=1) == 100
