@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from anygen.nano.world.scene import BACKGROUNDS, MOTIONS, PLACES, SOUNDING_THINGS, THINGS
+from anygen.nano.world.scene import MOTIONS, PLACES, SOUNDING_THINGS, THINGS
 from anygen.nano.world.words import (
     BACKGROUND_WORDS,
     COLOR_WORDS,
@@ -64,8 +64,7 @@ def _phrases(attribute: str) -> tuple[dict[str, str | int], re.Pattern]:
         "relation": RELATION_WORDS,
         "motion": {motion: (*_finite_forms(motion), *MOTION_WORDS[motion]) for motion in MOTIONS},
         "background": {
-            background: (*BACKGROUND_WORDS[background], f"background is {background}", f"background is the {background}")
-            for background in BACKGROUNDS
+            name: (*words, f"background is {name}", f"background is the {name}") for name, words in BACKGROUND_WORDS.items()
         },
         "place": {place: (*PLACE_WORDS[place], f"place is {place}") for place in PLACES},
         "color": COLOR_WORDS,

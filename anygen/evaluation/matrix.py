@@ -2,8 +2,8 @@
 
 `CELLS` is the matrix as data. `make_request(cell, ...)` draws one request: a dialogue of the world's grammar is spoken,
 its user turn (words, rendered media) becomes the message, its assistant turn says what is expected. Seeds begin with
-the word "evaluation": no render of training is met again. In the `test` split half of the wordings are ones that training
-never says; a `held_out` request shows a pair of thing and attribute that training never shows.
+the word "evaluation": no render of training is met again. In the `test` split half of the wordings are ones that
+training never says; a `held_out` request shows a pair of thing and attribute that training never shows.
 """
 
 from __future__ import annotations
