@@ -64,7 +64,8 @@ def _phrases(attribute: str) -> tuple[dict[str, str | int], re.Pattern]:
         "relation": RELATION_WORDS,
         "motion": {motion: (*_finite_forms(motion), *MOTION_WORDS[motion]) for motion in MOTIONS},
         "background": {
-            name: (*words, f"background is {name}", f"background is the {name}") for name, words in BACKGROUND_WORDS.items()
+            name: (*words, f"background is {name}", f"background is the {name}")
+            for name, words in BACKGROUND_WORDS.items()
         },
         "place": {place: (*PLACE_WORDS[place], f"place is {place}") for place in PLACES},
         "color": COLOR_WORDS,
