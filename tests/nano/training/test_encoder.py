@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from anygen.media.types import Video
 from anygen.nano.tokenizer import train_tokenizer
@@ -12,7 +13,7 @@ from anygen.nano.training import encoder as training
 from anygen.nano.training.encoder_probe import measure, ridge_scores
 from anygen.nano.training.phrases import FAMILIES_OF, attribute, phrase_families
 from anygen.nano.training.pools import Pool
-from anygen.nano.world.scene import Companion, Scene, Tone
+from anygen.nano.world.scene import Companion, Scene, Tone, sample_scene
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,6 @@ def media(tokenizer, tmp_path_factory):
 def test_every_attribute_that_shows_has_a_phrase():
     families = phrase_families()
     rng = random.Random(0)
-    from anygen.nano.world.scene import sample_scene
-
     for modality, shown in FAMILIES_OF.items():
         for _ in range(200):
             scene = sample_scene(rng, sounding=modality == "audio", lone=modality != "image")
@@ -57,8 +56,6 @@ def test_wordings_of_a_family_are_all_different():
 
 
 def test_training_inputs_are_those_of_preprocess(media, tokenizer):
-    from PIL import Image
-
     encoder, some = training.build_encoder(tokenizer), torch.tensor([3, 0])
     images = [Image.fromarray(media["image"].stored[i]) for i in some]
     torch.testing.assert_close(media["image"].inputs(some), encoder.preprocess("image", images))
@@ -92,9 +89,10 @@ def test_all_patches_kept_is_the_whole_picture(media, tokenizer):
     inputs = {m: pool.inputs(torch.arange(3)) for m, pool in media.items()}
     with torch.no_grad():
         kept, whole = (training.embed_batch(encoder, inputs, kept_patches) for kept_patches in (64, None))
-        for modality, vectors in whole.items():
-            torch.testing.assert_close(kept[modality], vectors, atol=1e-5, rtol=0)
-            torch.testing.assert_close(encoder.embed(modality, inputs[modality]), vectors, atol=1e-5, rtol=0)
+        for modality, views in whole.items():
+            for same, view in zip(kept[modality], views, strict=True):
+                torch.testing.assert_close(same, view, atol=1e-5, rtol=0)
+            torch.testing.assert_close(encoder.embed(modality, inputs[modality]), views[0], atol=1e-5, rtol=0)
 
 
 def test_mimetic_attention_is_near_the_identity(tokenizer):
