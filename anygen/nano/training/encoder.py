@@ -61,6 +61,8 @@ NANO_ENCODER = ImageBindEncoderConfig(
 BATCH = {"image": 64, "video": 8, "audio": 24}
 NUM_CAPTIONS = 16
 """Captions a step and modality: whole captions are long, so only some of the pictures bring theirs."""
+PATCH_FAMILIES = ("thing", "color")
+"""What every single patch is contrasted with too: sixty-four answers a picture in place of one."""
 KEPT_PATCHES = 24
 """Of the 64 patches of a picture, those that a step of the first, cheap part of training looks at."""
 
@@ -135,7 +137,8 @@ def contrastive_losses(
     """Draw a batch of every modality and contrast it; "loss" is the sum of the others."""
     rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
     chosen = {m: torch.randint(pool.pool.count, (BATCH[m],), generator=generator) for m, pool in media.items()}
-    vectors = embed_batch(encoder, {m: media[m].inputs(indices) for m, indices in chosen.items()}, kept_patches)
+    views, patches = embed_batch(encoder, {m: media[m].inputs(indices) for m, indices in chosen.items()}, kept_patches)
+    vectors = {modality: joint for modality, (joint, *_) in views.items()}
     scale = encoder.model.modality_postprocessors["text"][1].log_logit_scale.exp().clamp(max=100)
     phrases = embed_phrases(encoder, rng)
 
@@ -144,19 +147,32 @@ def contrastive_losses(
         for family in FAMILIES_OF[modality]:
             labels = media[modality].labels[family][indices]
             if (labels >= 0).any():
-                logits = scale * vectors[modality] @ phrases[family].T
-                losses[f"{modality} {family}"] = F.cross_entropy(logits, labels, ignore_index=-1)
+                logits = torch.cat([scale * view @ phrases[family].T for view in views[modality]])
+                repeated = labels.repeat(len(views[modality]))
+                losses[f"{modality} {family}"] = F.cross_entropy(logits, repeated, ignore_index=-1)
+            if modality in patches and family in PATCH_FAMILIES:
+                alone = torch.where(media[modality].labels["companion"][indices] < 0, labels, -1) if modality == "image" else labels
+                logits = scale * patches[modality] @ phrases[family].T
+                repeated = alone[:, None].expand(logits.shape[:2])
+                losses[f"{modality} patch {family}"] = F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), ignore_index=-1)
         if modality != "audio":  # an audio caption says no more than its phrase does
             some = slice(NUM_CAPTIONS)
             captions = [caption(media[modality].pool.scene(int(i)), modality, rng) for i in indices[some]]
-            words = encoder.embed("text", encoder.preprocess("text", captions))
+            words = embed_words(encoder, captions)
             losses[f"{modality} caption"] = info_nce(scale * vectors[modality][some] @ words.T)
     losses["image audio"] = bind_sounds(scale, vectors, {m: media[m].labels["thing"][i] for m, i in chosen.items()})
     return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
 
-def embed_batch(encoder: ImageBindEncoder, inputs: dict[str, Tensor], kept_patches: int | None) -> dict[str, Tensor]:
-    """`Encoder.embed` of each modality; pictures and the clips of films go through the vision trunk together."""
+def embed_batch(
+    encoder: ImageBindEncoder, inputs: dict[str, Tensor], kept_patches: int | None
+) -> tuple[dict[str, tuple[Tensor, ...]], dict[str, Tensor]]:
+    """Views of each modality in the joint space, and every patch there.
+
+    The views are (N, joint_dim) each: first what `Encoder.embed` gives, from CLS, then for pictures and films the mean of
+    their patch tokens through the same head. Patches are (N, tokens, joint_dim). The LLM reads patches, and a token that
+    only CLS looks at learns late. Pictures and the clips of films share one pass of the trunk.
+    """
     images, clips = inputs["image"], inputs["video"].flatten(0, 1)
     frames = torch.cat([images.unsqueeze(2).expand(-1, -1, clips.shape[2], -1, -1), clips])
     model = encoder.model
@@ -165,13 +181,16 @@ def embed_batch(encoder: ImageBindEncoder, inputs: dict[str, Tensor], kept_patch
         kept = 1 + eventful_patches(frames, tokens.shape[1] - 1, kept_patches)
         kept = torch.cat([torch.zeros_like(kept[:, :1]), kept], dim=1)  # CLS stays
         tokens = tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
-    pooled = F.normalize(model.modality_heads["vision"](model.modality_trunks["vision"](tokens), frames), dim=-1)
-    films = pooled[len(images) :].unflatten(0, inputs["video"].shape[:2]).mean(dim=1)
-    return {
-        "image": pooled[: len(images)],
-        "video": F.normalize(films, dim=-1),
-        "audio": encoder.embed("audio", inputs["audio"]),
-    }
+    seen, head = model.modality_trunks["vision"](tokens), model.modality_heads["vision"]
+    views = {"image": [], "video": [], "audio": [encoder.embed("audio", inputs["audio"])]}
+    for summary in (seen, seen[:, 1:].mean(dim=1, keepdim=True)):
+        pooled = F.normalize(head(summary, frames), dim=-1)
+        films = pooled[len(images) :].unflatten(0, inputs["video"].shape[:2]).mean(dim=1)
+        views["image"].append(pooled[: len(images)])
+        views["video"].append(F.normalize(films, dim=-1))
+    each = F.normalize(head.project(head.normalise(seen[:, 1:], frames)), dim=-1)
+    of_films = each[len(images) :].unflatten(0, inputs["video"].shape[:2]).flatten(1, 2)
+    return {modality: tuple(some) for modality, some in views.items()}, {"image": each[: len(images)], "video": of_films}
 
 
 def eventful_patches(frames: Tensor, num_patches: int, kept: int) -> Tensor:
@@ -190,8 +209,13 @@ def embed_phrases(encoder: ImageBindEncoder, rng: random.Random | None = None) -
     """family -> (values, joint_dim): one wording of each value, drawn by `rng`, or the canonical one."""
     families = phrase_families()
     wordings = [rng.choice(row) if rng else row[0] for table in families.values() for row in table.values()]
-    vectors = encoder.embed("text", encoder.preprocess("text", wordings))
-    return dict(zip(families, vectors.split([len(table) for table in families.values()])))
+    return dict(zip(families, embed_words(encoder, wordings).split([len(table) for table in families.values()])))
+
+
+def embed_words(encoder: ImageBindEncoder, texts: list[str]) -> Tensor:
+    """Texts (N) -> (N, joint_dim), read no further than the longest one's end, which changes nothing but the time."""
+    ids = encoder.preprocess("text", texts)
+    return encoder.embed("text", ids[:, : int(ids.argmax(dim=-1).max()) + 1])
 
 
 def info_nce(logits: Tensor) -> Tensor:
