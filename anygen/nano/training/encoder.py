@@ -21,14 +21,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
 
 from anygen.encoders.imagebind_config import ImageBindConfig, ImuTrunkConfig, PatchTrunkConfig, TextTrunkConfig
 from anygen.encoders.imagebind_encoder import ImageBindEncoder, ImageBindEncoderConfig
-from anygen.media.types import Audio
+from anygen.media.types import MEDIA, Audio
+from anygen.nano import tokenizer as nano_tokenizer
+from anygen.nano.tokenizer import train_tokenizer
 from anygen.nano.training.loop import LoopConfig, fit
 from anygen.nano.training.phrases import FAMILIES_OF, attribute, phrase_families
 from anygen.nano.training.pools import Pool
 from anygen.nano.world.captions import caption
+from anygen.nano.world.scene import sample_scene
 
 UNTRAINED = dict(width=16, num_layers=1, num_heads=1, bias_kv=True, logit_scale=5.0)
 
@@ -93,8 +97,8 @@ class TrainingMedia:
 class TrainingPlan:
     """How long: first on a part of each picture's patches, which is cheap, then on whole pictures."""
 
-    sparse_steps: int = 3000
-    whole_steps: int = 600
+    sparse_steps: int = 1400
+    whole_steps: int = 100
     whole_rate: float = 5e-4
     """Peak learning rate of the second part; the first has 1e-3."""
 
@@ -274,6 +278,18 @@ def _mimic(attention: nn.Module, generator: torch.Generator) -> None:
     left, right = near_identity(0.4, -1)
     value.copy_(left.T)
     attention.out_proj.weight.copy_(right)
+
+
+def encoder_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The text trunk's own pieces, about a thousand, learnt from phrases and captions; kept in `folder`."""
+    if not (folder / "tokenizer.json").exists():
+        rng = random.Random(0)
+        texts = [wording for table in phrase_families().values() for row in table.values() for wording in row] * 5
+        for modality in MEDIA:
+            scenes = [sample_scene(rng, lone=modality != "image", sounding=modality == "audio") for _ in range(4000)]
+            texts += [caption(scene, modality, rng) for scene in scenes]
+        train_tokenizer(texts, vocab_size=1024).save_pretrained(folder)
+    return nano_tokenizer.load(folder)
 
 
 def build_encoder(tokenizer) -> ImageBindEncoder:

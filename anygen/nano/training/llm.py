@@ -26,6 +26,7 @@ from anygen.nano.training.loop import LoopConfig, fit, log
 from anygen.nano.world.dialogues import TASKS, Dialogue, sample_dialogue
 from anygen.nano.world.turns import DialogueTurn
 
+LOOP = LoopConfig(steps=1600, learning_rate=2e-3, warmup_steps=60, weight_decay=0.05, log_every=20)
 AMBIGUOUS_TASKS = ("forced media",)
 """Tasks whose reply the words do not determine; validation leaves them out."""
 

@@ -11,7 +11,6 @@ is not done again. With the work folder empty this takes hours on two CPU cores;
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,17 +19,15 @@ from pathlib import Path
 import torch
 
 from anygen.errors import AnyGenError
-from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.training.alignment import load_stages, run_stage
 from anygen.nano.training.autoencoders import train_autoencoder
 from anygen.nano.training.caption_encoder import train_caption_encoder
 from anygen.nano.training.denoisers import train_denoiser
-from anygen.nano.training.encoder import encoder_recipe
-from anygen.nano.training.llm import llm_recipe
+from anygen.nano.training.encoder import TrainingPlan, build_encoder, encoder_tokenizer, load_media, train_encoder
+from anygen.nano.training.llm import LOOP as LLM_LOOP
+from anygen.nano.training.llm import pretrain_llm
 from anygen.nano.training.pools import Pool
-from anygen.nano.world.captions import caption
-from anygen.nano.world.dialogues import sample_dialogue
-from anygen.nano.world.scene import sample_scene
+from anygen.nano.training.tokenizer import make_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +39,6 @@ POOLS = {
 """What denoisers and autoencoders learn from."""
 AUTOENCODER_POOLS = {"image": Pool(modality="image", count=8_000), "audio": POOLS["audio"]}
 STAGE_POOLS = {"image": AUTOENCODER_POOLS["image"], "video": POOLS["video"], "audio": POOLS["audio"]}
-TOKENIZER_DIALOGUES = 4_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +53,9 @@ class Step:
 def steps() -> dict[str, Step]:
     """The recipe by name, in the order in which it goes."""
     return {
-        "tokenizer": Step(run=make_tokenizer, result="tokenizer/tokenizer.json"),
-        "encoder": Step(run=encoder_recipe, result="encoder/export/config.json"),
-        "llm": Step(run=llm_recipe, result="llm/export/config.json"),
+        "tokenizer": Step(run=_tokenizer, result="tokenizer/tokenizer.json"),
+        "encoder": Step(run=_encoder, result="encoder/export/config.json"),
+        "llm": Step(run=_llm, result="llm/export/config.json"),
         "caption-encoder": Step(run=train_caption_encoder, result="caption-encoder/export/config.json"),
         **{f"autoencoder-{m}": _autoencoder_step(m) for m in ("image", "audio")},
         **{f"denoiser-{m}": _denoiser_step(m) for m in ("image", "video", "audio")},
@@ -92,16 +88,22 @@ def train(*, work_dir: Path, only: str | None = None, minutes: float | None = No
             return
 
 
-def make_tokenizer(work: Path, minutes: float | None = None) -> bool:
-    """Learn nano's pieces from captions and dialogues of the train split."""
-    rng = random.Random("tokenizer")
-    texts = []
-    for _ in range(TOKENIZER_DIALOGUES):
-        texts += [turn.text for turn in sample_dialogue(rng).turns]
-        texts += [caption(sample_scene(rng, lone=True), modality, rng) for modality in ("image", "video")]
-        texts.append(caption(sample_scene(rng, sounding=True), "audio", rng))
-    nano_tokenizer.train_tokenizer(texts).save_pretrained(work / "tokenizer")
+def _tokenizer(work: Path, minutes: float | None) -> bool:
+    make_tokenizer(work / "tokenizer")
     return True
+
+
+def _encoder(work: Path, minutes: float | None) -> bool:
+    encoder = build_encoder(encoder_tokenizer(work / "encoder" / "tokenizer"))
+    media = {modality: load_media(pool, work / "pools", encoder) for modality, pool in POOLS.items()}
+    done = train_encoder(media, encoder, folder=work / "encoder", plan=TrainingPlan(), minutes=minutes)
+    if done:
+        encoder.eval().save_pretrained(work / "encoder" / "export", dtype=torch.float16)
+    return done
+
+
+def _llm(work: Path, minutes: float | None) -> bool:
+    return pretrain_llm(tokenizer_folder=work / "tokenizer", folder=work / "llm", loop=LLM_LOOP, minutes=minutes)
 
 
 def export(work: Path, minutes: float | None = None) -> bool:
