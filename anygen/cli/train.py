@@ -21,6 +21,9 @@ def train(
     ),
     only: Annotated[str | None, typer.Option(help="One step of the recipe, such as llm or stage1; default: all.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop each step after this long.", show_default=False)] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Go on from a finished model: nano, or a folder.", show_default=False)
+    ] = None,
 ):
     """Train a model with this repository's own recipe."""
     if model not in RECIPES:
@@ -30,7 +33,7 @@ def train(
     from anygen.nano.training import run
 
     try:
-        run.train(work_dir=work_dir, only=only, minutes=minutes)
+        run.train(work_dir=work_dir, only=only, minutes=minutes, start_from=start_from)
     except AnyGenError as error:
         if error.code != "invalid_parameter":
             raise

@@ -22,7 +22,7 @@ from anygen.llm import Backbone, BackboneConfig
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.nano import tokenizer as nano_tokenizer
-from anygen.nano.architecture import CAPTION_TOKENS, VIDEO_FPS, VIDEO_FRAMES, build_scheduler
+from anygen.nano.architecture import CAPTION_TOKENS, TEXT_DIM, VIDEO_FPS, VIDEO_FRAMES, build_scheduler
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
 
 SAMPLING = {
@@ -34,9 +34,12 @@ SAMPLING = {
 OUTPUT_PROJECTOR = OutputProjectorConfig(hidden_dim=128, num_layers=2, num_heads=4, feedforward_dim=512)
 
 
-def assemble(work: Path) -> AnyGenModel:
-    """The model of everything that `work` holds; every component must have been exported."""
-    generators = build_generators(work)
+def assemble(work: Path, *, with_generators: bool = True) -> AnyGenModel:
+    """The model of everything that `work` holds; every component must have been exported.
+
+    Without generators it can be trained on the text loss, but not be saved whole.
+    """
+    generators = build_generators(work) if with_generators else None
     encoder = load_encoder(work / "encoder" / "export")
     backbone = Backbone.from_pretrained(work / "llm" / "export")
     config = AnyGenConfig(
@@ -44,7 +47,7 @@ def assemble(work: Path) -> AnyGenModel:
         signals={modality: _signal(backbone, modality) for modality in MEDIA},
         input_projectors={modality: InputProjectorConfig(type="linear") for modality in MEDIA},
         output_projectors={modality: OUTPUT_PROJECTOR for modality in MEDIA},
-        conditions={modality: generators[modality].condition_spec for modality in MEDIA},
+        conditions={modality: {"prompt_embeds": (CAPTION_TOKENS, TEXT_DIM)} for modality in MEDIA},
         guidance_null="bridge",
     )
     encoders = {modality: encoder for modality in MEDIA}

@@ -62,7 +62,7 @@ def run_stage(
 def load_stages(work: Path, *, before: str | None = None) -> AnyGenModel:
     """The assembled model with what the stages before `before` (all of them when None) have learnt."""
     torch.manual_seed(0)
-    model = assemble(work)
+    model = assemble(work, with_generators=before != "input_projectors")
     for name, stage in STAGES.items():
         if name == before:
             break

@@ -89,4 +89,4 @@ def log_mels(media: np.ndarray) -> Tensor:
 
 def pixels(images: np.ndarray) -> Tensor:
     """uint8 (..., H, W, 3) -> float (..., 3, H, W) in [-1, 1], as the pipelines of diffusers scale them."""
-    return torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, -3).float() / 127.5 - 1
+    return torch.from_numpy(np.array(images)).movedim(-1, -3).float() / 127.5 - 1

@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+START_FILE = "start.safetensors"
+"""Weights in a run's folder that a new run begins with, see `warm_start.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +124,17 @@ def save_checkpoint(folder: Path, module, average, optimizer, step: int, spent: 
 
 
 def load_checkpoint(folder: Path, module, average, optimizer) -> tuple[int, float]:
-    """Take up a run where its last complete checkpoint left it; (step, seconds spent), (0, 0) for a new run."""
+    """Take up a run where its last complete checkpoint left it; (step, seconds spent).
+
+    A new run, (0, 0), begins with the weights of `START_FILE` where the folder has one.
+    """
     path = folder / "checkpoint.pt"
     if not path.exists():
+        if (folder / START_FILE).exists():
+            start = load_file(folder / START_FILE)
+            for each in filter(None, (module, average)):
+                if unknown := each.load_state_dict(start, strict=False).unexpected_keys:
+                    raise ValueError(f"{folder / START_FILE}: found {unknown[:3]}, which {type(module).__name__} has not")
         return 0, 0.0
     state = torch.load(path, weights_only=True)
     module.load_state_dict(state["module"])

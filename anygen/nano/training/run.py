@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from anygen.errors import AnyGenError
+from anygen.model import AnyGenModel
 from anygen.nano.training.alignment import load_stages, run_stage
 from anygen.nano.training.autoencoders import train_autoencoder
 from anygen.nano.training.caption_encoder import train_caption_encoder
@@ -28,6 +29,7 @@ from anygen.nano.training.llm import LOOP as LLM_LOOP
 from anygen.nano.training.llm import pretrain_llm
 from anygen.nano.training.pools import Pool
 from anygen.nano.training.tokenizer import make_tokenizer
+from anygen.nano.training.warm_start import take_apart
 
 logger = logging.getLogger(__name__)
 
@@ -66,15 +68,20 @@ def steps() -> dict[str, Step]:
     }
 
 
-def train(*, work_dir: Path, only: str | None = None, minutes: float | None = None) -> None:
+def train(
+    *, work_dir: Path, only: str | None = None, minutes: float | None = None, start_from: str | None = None
+) -> None:
     """Run the recipe, or one step of it, in `work_dir`; with `minutes`, stop each step after that long.
 
+    `start_from`, a model ("nano" or a folder), fills an empty work folder with the parts of that model to go on from.
     Raises AnyGenError("invalid_parameter") for an unknown step. Stops, with a log line, at a step that is not done.
     """
     recipe = steps()
     if only is not None and only not in recipe:
         raise AnyGenError("invalid_parameter", f"found --only {only}; expected one of {', '.join(recipe)}")
     work_dir.mkdir(parents=True, exist_ok=True)
+    if start_from is not None and not (work_dir / "tokenizer").exists():
+        take_apart(AnyGenModel.from_pretrained(start_from), work_dir)
     for name, step in recipe.items():
         if only not in (None, name):
             continue

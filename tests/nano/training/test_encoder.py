@@ -88,7 +88,8 @@ def test_all_patches_kept_is_the_whole_picture(media, tokenizer):
     encoder = training.build_encoder(tokenizer).eval()
     inputs = {m: pool.inputs(torch.arange(3)) for m, pool in media.items()}
     with torch.no_grad():
-        kept, whole = (training.embed_batch(encoder, inputs, kept_patches) for kept_patches in (64, None))
+        (kept, _), (whole, patches) = (training.embed_batch(encoder, inputs, some) for some in (64, None))
+        assert patches["image"].shape == (3, 64, 128) and patches["video"].shape == (3, 4 * 64, 128)
         for modality, views in whole.items():
             for same, view in zip(kept[modality], views, strict=True):
                 torch.testing.assert_close(same, view, atol=1e-5, rtol=0)
