@@ -28,7 +28,7 @@ LOOPS = {
     "output_projectors": LoopConfig(steps=800, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
     "instruction": LoopConfig(steps=1500, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
 }
-BATCH_SIZE = 24
+BATCH_SIZE = 16
 TASKS = {
     "input_projectors": (
         "describe image", "describe video", "describe audio", "questions", "questions about sound", "is there",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from anygen.encoders.imagebind_encoder import ImageBindEncoder
-from anygen.nano.training.encoder import TrainingMedia, embed_phrases
+from anygen.nano.training.encoder import TrainingMedia, apart, embed_phrases
 from anygen.nano.training.phrases import FAMILIES_OF
 
 RIDGE = 3e-3
@@ -23,7 +23,7 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """{"image thing": {"retrieval": 0.98, "probe": 0.97}, ...}; the probe is fitted on `probe_items` training media."""
     encoder.eval()
-    phrases = embed_phrases(encoder)
+    phrases = {family: apart(vectors) for family, vectors in embed_phrases(encoder).items()}
     figures = {}
     for modality, media in held_back.items():
         count = min(probe_items, training[modality].pool.count)
