@@ -9,6 +9,7 @@ generator an item, so that an item does not depend on its batch.
 
 from __future__ import annotations
 
+import importlib
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -180,19 +181,36 @@ class DiffusionGenerator(Generator):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, parts: dict[str, nn.Module] | None = None) -> DiffusionGenerator:
-        """Read a pipeline folder; `parts` are modules that are not in it. Weights become float32."""
+        """Read a pipeline folder; `parts` are modules that are not in it. Weights become float32.
+
+        Raises AnyGenError("model_load_error") for a class that is neither ours nor diffusers' nor transformers'.
+        """
         folder = Path(folder)
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        ours = own_classes()
-        own_parts = {
-            name: ours[entry[1]].from_pretrained(folder / name, dtype=torch.float32)
-            for name, entry in index.items()
-            if isinstance(entry, list) and entry[1] in ours
-        }
-        pipeline_class = ours.get(index["_class_name"]) or getattr(diffusers, index["_class_name"])
-        pipeline = pipeline_class.from_pretrained(folder, dtype=torch.float32, **own_parts, **(parts or {}))
+        named = {name: entry for name, entry in index.items() if isinstance(entry, list)}
+        plain = {name: entry for name, entry in index.items() if name not in named and not name.startswith("_")}
+        components = {name: load_component(folder / name, *entry) for name, entry in named.items() if None not in entry}
+        pipeline_class = find_class("diffusers", index["_class_name"])
+        absent = dict.fromkeys(name for name, entry in named.items() if None in entry)
+        pipeline = pipeline_class(**absent | components | (parts or {}), **plain)
         settings = folder / "generator.json"
         return cls(pipeline, **(json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}))
+
+
+def find_class(library: str, name: str) -> type:
+    """A class that a pipeline folder names: one of ours, or one of the two libraries' (never code of the folder's)."""
+    if name in (ours := own_classes()):
+        return ours[name]
+    if library not in ("diffusers", "transformers") or not hasattr(importlib.import_module(library), name):
+        detail = f"found the class {name} of {library}; expected one of diffusers, transformers or {', '.join(ours)}"
+        raise AnyGenError("model_load_error", detail)
+    return getattr(importlib.import_module(library), name)
+
+
+def load_component(folder: Path, library: str, name: str):
+    """One component of a pipeline out of its folder, modules in float32."""
+    found = find_class(library, name)
+    return found.from_pretrained(folder, **({"dtype": torch.float32} if issubclass(found, nn.Module) else {}))
 
 
 def prediction_target(scheduler, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Stage:
     weights: LossWeights
     alignment: str = "mse"
     """How alignment is reduced, see `losses.alignment_loss`."""
-    denoising_items: dict[str, int] = field(default_factory=lambda: {"image": 4, "video": 1, "audio": 4})
+    denoising_items: dict[str, int] = field(default_factory=lambda: {"image": 2, "video": 1, "audio": 2})
     """At most so many media of a batch go through the generator's denoiser: it costs far more than the LLM."""
     lora_rank: int = 16
     lora_alpha: int = 32
