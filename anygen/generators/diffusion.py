@@ -177,6 +177,10 @@ class DiffusionGenerator(Generator):
             self.pipeline.save_pretrained(folder)
         finally:
             self.pipeline.register_modules(**{name: self.modules_of_pipeline[name] for name in leave_out})
+        for path in folder.glob("*/config.json"):  # where a part was read from is nobody else's business
+            config = json.loads(path.read_text(encoding="utf-8"))
+            config.pop("_name_or_path", None)
+            path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (folder / "generator.json").write_text(json.dumps(self.settings) + "\n", encoding="utf-8")
 
     @classmethod

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anygen.chat import Inputs, SignalRun
@@ -25,6 +26,9 @@ from anygen.messages import Conversation
 from anygen.model import AnyGenModel, ModelOutput
 
 logger = logging.getLogger(__name__)
+
+Reader = Callable[[Condition], dict[str, Tensor]]
+"""A frozen judge of conditions: (N, ...) -> logits (N, values) of each attribute that it reads in them."""
 
 PARTS = ("input_projectors", "bridges", "token_rows", "lora")
 """What a stage can train."""
@@ -39,6 +43,8 @@ class Stage:
     weights: LossWeights
     alignment: str = "mse"
     """How alignment is reduced, see `losses.alignment_loss`."""
+    reading: float = 0.3
+    """Weight of `reading_loss` where a reader is at hand."""
     denoising_items: dict[str, int] = field(default_factory=lambda: {"image": 2, "video": 1, "audio": 2})
     """At most so many media of a batch go through the generator's denoiser: it costs far more than the LLM."""
     lora_rank: int = 16
@@ -101,11 +107,16 @@ def log_trainable(model: nn.Module) -> None:
 
 
 def stage_losses(
-    model: AnyGenModel, examples: Sequence[Example], stage: Stage, *, generator: torch.Generator
+    model: AnyGenModel,
+    examples: Sequence[Example],
+    stage: Stage,
+    *,
+    generator: torch.Generator,
+    reader: Reader | None = None,
 ) -> dict[str, Tensor]:
-    """Losses of a batch: "text", "alignment_{modality}", "denoising_{modality}" where they apply, and "loss", their sum.
+    """Losses of a batch: "text", and "alignment_", "denoising_", "reading_{modality}" where they apply; "loss", their sum.
 
-    `generator` draws which media are denoised, their time steps and noise.
+    `generator` draws which media are denoised, their time steps and noise. `reader`: see `reading_loss`.
     """
     inputs = model.collate([example.conversation for example in examples])
     output = model(inputs)
@@ -116,10 +127,11 @@ def stage_losses(
         for modality in model.bridges:
             runs = inputs.runs_of(modality)
             if runs:
-                own = bridge_losses(model, output, runs, [latents[run.item, run.start] for run in runs], stage, generator)
-                total = total + stage.weights.alignment * own[f"alignment_{modality}"]
-                total = total + stage.weights.denoising * own.get(f"denoising_{modality}", 0.0)
-                losses |= own
+                known = [latents[run.item, run.start] for run in runs]
+                own = bridge_losses(model, output, runs, known, stage, generator=generator, reader=reader)
+                weights = {"alignment": stage.weights.alignment, "denoising": stage.weights.denoising, "reading": stage.reading}
+                total = total + sum(weights[name] * loss for name, loss in own.items())
+                losses |= {f"{name}_{modality}": loss for name, loss in own.items()}
     return {"loss": total} | losses
 
 
@@ -129,9 +141,11 @@ def bridge_losses(
     runs: Sequence[SignalRun],
     latents: Sequence[Tensor | None],
     stage: Stage,
+    *,
     generator: torch.Generator,
+    reader: Reader | None = None,
 ) -> dict[str, Tensor]:
-    """Alignment and denoising of the runs of one modality.
+    """"alignment", "denoising" and "reading" of the runs of one modality, as far as they apply.
 
     The condition of no signal at all is aligned to that of the empty caption beside the others (MiniGPT-5 section 3.3),
     so that guidance leads away from something the bridge has learnt.
@@ -142,15 +156,26 @@ def bridge_losses(
     with torch.no_grad():
         target = frozen.encode_text([run.part.caption for run in runs] + [""])
     projected = Condition.cat([condition, model.null_condition(modality, 1)])
-    losses = {f"alignment_{modality}": alignment_loss(projected, target, reduce=stage.alignment)}
+    losses = {"alignment": alignment_loss(projected, target, reduce=stage.alignment)}
+    if reader is not None and stage.reading:
+        losses["reading"] = reading_loss(reader(projected), reader(target))
     with_media = [index for index, known in enumerate(latents) if known is not None]
     limit = stage.denoising_items.get(modality, 0)
     if stage.weights.denoising and limit and with_media:
         order = torch.randperm(len(with_media), generator=generator)[:limit].tolist()
         chosen = [with_media[index] for index in order]
         media = torch.stack([latents[index].float() for index in chosen]).to(model.backbone.device)
-        losses[f"denoising_{modality}"] = frozen.denoising_loss(media, condition.select(chosen), generator=generator)
+        losses["denoising"] = frozen.denoising_loss(media, condition.select(chosen), generator=generator)
     return losses
+
+
+def reading_loss(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
+    """Cross entropy of what a reader reads in projected conditions against what it reads in the generator's own.
+
+    Alignment in the space of attributes: it tells the bridge which differences between conditions carry meaning, long
+    before their squared error is small. Logits (N, values) of each attribute; the mean over items, summed over attributes.
+    """
+    return sum(F.cross_entropy(found[name], logits.softmax(dim=-1)) for name, logits in wanted.items())
 
 
 def latents_of_runs(inputs: Inputs, examples: Sequence[Example]) -> dict[tuple[int, int], Tensor | None]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anygen.messages import Part, Turn
-from anygen.training.stages import STAGES, Example, Stage, freeze_for, latents_of_runs, stage_losses
+from anygen.training.stages import STAGES, Example, Stage, freeze_for, latents_of_runs, reading_loss, stage_losses
 
 
 def example(model, seed=0, with_latents=True):
@@ -116,3 +116,25 @@ def test_a_stage_that_trains_nothing_or_the_unknown_is_refused():
     for trains in ((), ("encoders",)):
         with pytest.raises(ValueError, match="expected one or more of input_projectors"):
             Stage(trains=trains, weights=STAGES["instruction"].weights)
+
+
+def test_reading_loss_is_the_cross_entropy_to_what_is_read_in_the_target():
+    found, wanted = {"color": torch.tensor([[2.0, 0.0]])}, {"color": torch.tensor([[0.0, 1.0]])}
+    share = torch.tensor([0.0, 1.0]).softmax(dim=0)
+    expected = -(share * torch.tensor([2.0, 0.0]).log_softmax(dim=0)).sum()
+    assert reading_loss(found, wanted).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert reading_loss(wanted, wanted) < reading_loss(found, wanted)
+
+
+def test_a_reader_adds_its_loss_to_each_modality(build_model):
+    model = build_model()
+    freeze_for(model, STAGES["instruction"])
+    losses = stage_losses(
+        model,
+        [example(model)],
+        STAGES["instruction"],
+        generator=torch.Generator().manual_seed(0),
+        reader=lambda condition: {"mean": condition["prompt_embeds"].mean(dim=1)},
+    )
+    assert {"reading_image", "reading_audio"} <= set(losses)
+    assert losses["reading_image"] > 0

@@ -16,6 +16,7 @@ from torch import Tensor
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenModel
 from anygen.nano.assemble import assemble
+from anygen.nano.training.caption_encoder import load_reader
 from anygen.nano.training.conversations import EncodedPool, ExampleSource, encode_media_pool
 from anygen.nano.training.denoisers import encode_pool
 from anygen.nano.training.loop import LoopConfig, fit, python_random
@@ -26,7 +27,7 @@ from anygen.training.stages import STAGES, freeze_for, stage_losses
 LOOPS = {
     "input_projectors": LoopConfig(steps=400, learning_rate=3e-3, warmup_steps=20, log_every=20, weight_decay=0.0),
     "output_projectors": LoopConfig(steps=800, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
-    "instruction": LoopConfig(steps=1500, learning_rate=2e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
+    "instruction": LoopConfig(steps=1500, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
 }
 BATCH_SIZE = 28
 MAKING = ("draw", "film", "play", "bare caption", "forced media", "several media")
@@ -50,10 +51,12 @@ def run_stage(
     model = load_stages(work, before=name)
     source = ExampleSource(encoded_pools(model, pools, work), tasks=TASKS[name])
     parameters = freeze_for(model, STAGES[name])
+    reader = load_reader(work)
 
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
         rng = python_random(generator)
-        return stage_losses(model, [source.draw(rng) for _ in range(BATCH_SIZE)], STAGES[name], generator=generator)
+        examples = [source.draw(rng) for _ in range(BATCH_SIZE)]
+        return stage_losses(model, examples, STAGES[name], generator=generator, reader=reader)
 
     done = fit(parameters, loss_of_step, loop or LOOPS[name], folder=folder, minutes=minutes)
     if done:

@@ -3,8 +3,9 @@
     caption (any wording, any medium) -> text states (N, 24, 128) -> attention-pooled -> one linear head per attribute
 
 A denoiser that learns its own text encoder from pixels alone needs many thousand pictures before a colour word means a
-colour. Here the words come first: the states tell every attribute of the scene that the caption names. The heads are
-thrown away; the encoder is frozen from here on, so what the output projectors aim at is known before any denoiser is done.
+colour. Here the words come first: the states tell every attribute of the scene that the caption names. The
+encoder is frozen from here on, so what the output projectors aim at is known before any denoiser is done; the heads stay
+behind as the reader of conditions that the alignment stages use.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from anygen.media.types import MEDIA
 from anygen.nano import tokenizer as nano_tokenizer
@@ -22,6 +25,7 @@ from anygen.nano.training.loop import LoopConfig, fit, python_random
 from anygen.nano.training.phrases import FAMILIES_OF, attribute, phrase_families
 from anygen.nano.world.captions import canonical_caption, caption
 from anygen.nano.world.scene import Scene, sample_scene, sample_tone
+from anygen.training.stages import Reader
 
 LOOP = LoopConfig(steps=1200, learning_rate=2e-3, warmup_steps=50, ema_decay=0.99)
 BATCH_SIZE = 96
@@ -46,11 +50,18 @@ class AttributeReader(nn.Module):
 
 
 def train_caption_encoder(work: Path, minutes: float | None = None, *, loop: LoopConfig | None = None) -> bool:
-    """Train in `work/caption-encoder`; True when done and its `export` is written."""
+    """Train in `work/caption-encoder`; True when done and its `export` and `reader.safetensors` are written.
+
+    An encoder that is exported already (by `warm_start.py`) stays as it is, and only the heads are trained.
+    """
     folder = work / "caption-encoder"
     torch.manual_seed(0)
     tokenizer = nano_tokenizer.load(work / "tokenizer")
-    reader = AttributeReader(build_text_encoder(tokenizer))
+    finished = (folder / "export").exists()
+    reader = AttributeReader(
+        CLIPTextModel.from_pretrained(folder / "export") if finished else build_text_encoder(tokenizer)
+    )
+    reader.text_encoder.requires_grad_(not finished)
     index = {family: {value: i for i, value in enumerate(values)} for family, values in reader.values.items()}
 
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
@@ -73,7 +84,18 @@ def train_caption_encoder(work: Path, minutes: float | None = None, *, loop: Loo
     done = fit(reader, loss_of_step, loop or LOOP, folder=folder, minutes=minutes)
     if done:
         reader.text_encoder.save_pretrained(folder / "export")
+        heads = {name: tensor for name, tensor in reader.state_dict().items() if not name.startswith("text_encoder.")}
+        save_file(heads, folder / "reader.safetensors")
     return done
+
+
+def load_reader(work: Path) -> Reader:
+    """The trained heads as a frozen reader of conditions, for `stages.reading_loss`."""
+    folder = work / "caption-encoder"
+    reader = AttributeReader(CLIPTextModel.from_pretrained(folder / "export"))
+    reader.load_state_dict(load_file(folder / "reader.safetensors"), strict=False)
+    reader.requires_grad_(False)
+    return lambda condition: reader(condition["prompt_embeds"])
 
 
 def draw_scene(rng) -> tuple[Scene, str]:

@@ -58,7 +58,7 @@ def steps() -> dict[str, Step]:
         "tokenizer": Step(run=_tokenizer, result="tokenizer/tokenizer.json"),
         "encoder": Step(run=_encoder, result="encoder/export/config.json"),
         "llm": Step(run=_llm, result="llm/export/config.json"),
-        "caption-encoder": Step(run=train_caption_encoder, result="caption-encoder/export/config.json"),
+        "caption-encoder": Step(run=train_caption_encoder, result="caption-encoder/reader.safetensors"),
         **{f"autoencoder-{m}": _autoencoder_step(m) for m in ("image", "audio")},
         **{f"denoiser-{m}": _denoiser_step(m) for m in ("image", "video", "audio")},
         "stage1": _stage_step("input_projectors"),
