@@ -42,8 +42,13 @@ class AnyGenOutput:
 
     @property
     def text(self) -> str:
-        """All that the reply says in words, media left out."""
-        return "".join(part.text for part in self.parts if part.type == "text").strip()
+        """All that the reply says in words; where a medium stood between two words, a space does."""
+        said = ""
+        for part in self.parts:
+            if part.type == "text":
+                apart = said[-1:].strip() and part.text[:1].isalnum()
+                said += f" {part.text}" if apart else part.text
+        return said.strip()
 
     @property
     def images(self) -> list:

@@ -97,19 +97,37 @@ class PatchPreprocessor(nn.Module):
 
 
 class PatchStem(nn.Module):
-    """A convolution that cuts patches, and a LayerNorm where the config has one: -> (B, patches, D)."""
+    """What cuts patches, one convolution or several, and a LayerNorm where the config has one: -> (B, patches, D)."""
 
     def __init__(self, config: PatchTrunkConfig):
         super().__init__()
-        convolution = {2: nn.Conv2d, 3: nn.Conv3d}[len(config.kernel)](
-            config.input_size[0], config.width, kernel_size=config.kernel, stride=config.stride, bias=False
-        )
+        kind = {2: nn.Conv2d, 3: nn.Conv3d}[len(config.kernel)]
+        if config.stem_widths:
+            convolution = nn.Sequential(*halving_convolutions(kind, config))
+        else:
+            convolution = kind(
+                config.input_size[0], config.width, kernel_size=config.kernel, stride=config.stride, bias=False
+            )
         # In the published vision stem the convolution is the second layer, after the one that repeats a picture in time.
         self.proj = nn.Sequential(nn.Identity(), convolution) if len(config.kernel) == 3 else convolution
         self.norm_layer = nn.LayerNorm(config.width) if config.stem_norm else nn.Identity()
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.norm_layer(self.proj(inputs).flatten(2).transpose(1, 2))
+
+
+def halving_convolutions(kind: type[nn.Module], config: PatchTrunkConfig) -> list[nn.Module]:
+    """3x3 convolutions of stride 2, the first over all frames of a patch, then one of 1x1 to the trunk's width."""
+    layers, channels = [], config.input_size[0]
+    frames = config.kernel[:-2]
+    for width in config.stem_widths:
+        layers += [
+            kind(channels, width, (*frames, 3, 3), (*frames, 2, 2), padding=(*(0 for _ in frames), 1, 1), bias=False),
+            nn.GroupNorm(8, width),
+            nn.GELU(),
+        ]
+        channels, frames = width, tuple(1 for _ in frames)
+    return [*layers, kind(channels, config.width, 1, bias=False)]
 
 
 class ImuPreprocessor(nn.Module):
@@ -295,7 +313,7 @@ def _postprocessor(config: TrunkConfig) -> nn.Module:
 def _init_weights(module: nn.Module) -> None:
     """Matrices keep the variance of what they read, 1 / fan-in; tokens and positions start at 0.02, biases at 0."""
     for name, parameter in module.named_parameters(recurse=False):
-        if isinstance(module, nn.LayerNorm) or name == "log_logit_scale":
+        if isinstance(module, (nn.LayerNorm, nn.GroupNorm)) or name == "log_logit_scale":
             continue
         if name.endswith("bias"):
             nn.init.zeros_(parameter)

@@ -40,6 +40,12 @@ class PatchTrunkConfig(TrunkConfig):
     stride: tuple[int, ...]
     stem_norm: bool = True
     """Whether a LayerNorm follows the convolution."""
+    stem_widths: tuple[int, ...] = ()
+    """Channels of the halving 3x3 convolutions that make the patches in place of the single one; empty as published.
+
+    A small model that is trained from nothing on little data learns far faster so (Xiao et al. 2021, "Early
+    convolutions help transformers see better"). Patches must then be squares of 2 ** len(stem_widths) pixels, side by side.
+    """
 
     def __post_init__(self):
         super().__post_init__()
@@ -47,6 +53,12 @@ class PatchTrunkConfig(TrunkConfig):
             raise ValueError(
                 f"input_size={self.input_size} has a channel and then one entry for each of "
                 f"kernel={self.kernel} and stride={self.stride}"
+            )
+        side = 2 ** len(self.stem_widths)
+        if self.stem_widths and not (self.kernel == self.stride and self.kernel[-2:] == (side, side)):
+            raise ValueError(
+                f"stem_widths={self.stem_widths} makes patches of {side}x{side} pixels side by side; "
+                f"found kernel={self.kernel} and stride={self.stride}"
             )
 
     @property

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from anygen.encoders.imagebind import Attention, ImageBind
+from anygen.encoders.imagebind import Attention, ImageBind, PatchStem
 from anygen.encoders.imagebind_config import (
     ImageBindConfig,
     ImuTrunkConfig,
@@ -174,3 +174,17 @@ def test_a_wrong_input_size_is_named():
 def test_config_names_both_sizes_that_do_not_fit():
     with pytest.raises(ValueError, match="width=10 is not divisible by num_heads=3"):
         TrunkConfig(width=10, num_layers=1, num_heads=3)
+    with pytest.raises(ValueError, match=r"patches of 4x4 pixels.*found kernel=\(2, 8, 8\)"):
+        PatchTrunkConfig(input_size=(3, 2, 16, 16), kernel=(2, 8, 8), stride=(2, 8, 8), stem_widths=(8, 8), **SMALL)
+
+
+def test_a_stem_of_several_convolutions_makes_as_many_patches_and_sees_both_frames():
+    size = dict(input_size=(3, 2, 16, 16), kernel=(2, 8, 8), stride=(2, 8, 8), **SMALL)
+    stem = PatchStem(PatchTrunkConfig(stem_widths=(8, 8, 16), **size)).eval()
+    film = torch.randn(2, 3, 2, 16, 16)
+    patches = stem(film)
+    assert patches.shape == PatchStem(PatchTrunkConfig(**size))(film).shape == (2, 4, SMALL["width"])
+    for frame in (0, 1):
+        changed = film.clone()
+        changed[:, :, frame] += 1
+        assert not torch.allclose(stem(changed), patches, atol=1e-3)

@@ -31,22 +31,49 @@ LOOP = LoopConfig(steps=1200, learning_rate=2e-3, warmup_steps=50, ema_decay=0.9
 BATCH_SIZE = 96
 
 
-class AttributeReader(nn.Module):
-    """A caption encoder with one head per attribute, each reading the states through an attention of its own."""
+class AttributeHeads(nn.Module):
+    """One linear head per attribute, each reading states through an attention of its own."""
 
-    def __init__(self, text_encoder: nn.Module):
+    def __init__(self, width: int):
         super().__init__()
-        self.text_encoder = text_encoder
         self.values = {family: list(table) for family, table in phrase_families().items()}
-        self.looks = nn.ModuleDict({_key(family): nn.Linear(TEXT_DIM, 1) for family in self.values})
-        self.heads = nn.ModuleDict({_key(f): nn.Linear(TEXT_DIM, len(table)) for f, table in self.values.items()})
+        self.index = {family: {value: i for i, value in enumerate(table)} for family, table in self.values.items()}
+        self.looks = nn.ModuleDict({_key(family): nn.Linear(width, 1) for family in self.values})
+        self.heads = nn.ModuleDict({_key(f): nn.Linear(width, len(table)) for f, table in self.values.items()})
 
     def forward(self, states: Tensor) -> dict[str, Tensor]:
-        """Text states (N, L, D) -> logits (N, values) of each family."""
+        """States (N, L, D) -> logits (N, values) of each family."""
         return {
             family: self.heads[_key(family)]((self.looks[_key(family)](states).softmax(dim=1) * states).sum(dim=1))
             for family in self.values
         }
+
+    def labels(self, drawn: list[tuple[Scene, str]]) -> dict[str, Tensor]:
+        """Scenes with their modality (N) -> int64[N] of each family, -100 where a medium does not show it."""
+        return {
+            family: torch.tensor(
+                [
+                    index.get(attribute(scene, modality, family), -100) if family in FAMILIES_OF[modality] else -100
+                    for scene, modality in drawn
+                ]
+            )
+            for family, index in self.index.items()
+        }
+
+
+class AttributeReader(AttributeHeads):
+    """A caption encoder with heads that read its states."""
+
+    def __init__(self, text_encoder: nn.Module):
+        super().__init__(TEXT_DIM)
+        self.text_encoder = text_encoder
+
+
+def attribute_loss(logits: dict[str, Tensor], labels: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Cross entropy summed over the attributes that apply, the mean over items; and the mean share of right ones."""
+    losses = [F.cross_entropy(logits[family], labels[family], reduction="sum") for family in logits]
+    hits = [(logits[family].argmax(-1) == labels[family])[labels[family] >= 0].float().mean() for family in logits]
+    return sum(losses) / len(next(iter(labels.values()))), torch.stack(hits).nanmean().detach()
 
 
 def train_caption_encoder(work: Path, minutes: float | None = None, *, loop: LoopConfig | None = None) -> bool:
@@ -62,24 +89,14 @@ def train_caption_encoder(work: Path, minutes: float | None = None, *, loop: Loo
         CLIPTextModel.from_pretrained(folder / "export") if finished else build_text_encoder(tokenizer)
     )
     reader.text_encoder.requires_grad_(not finished)
-    index = {family: {value: i for i, value in enumerate(values)} for family, values in reader.values.items()}
 
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
         rng = python_random(generator)
         drawn = [draw_scene(rng) for _ in range(BATCH_SIZE)]
         words = [say(scene, modality, rng) for scene, modality in drawn]
         logits = reader(encode_captions(reader.text_encoder, tokenizer, words))
-        losses, hits = [], []
-        for family, scores in logits.items():
-            labels = torch.tensor(
-                [
-                    index[family].get(attribute(scene, modality, family), -100) if family in FAMILIES_OF[modality] else -100
-                    for scene, modality in drawn
-                ]
-            )
-            losses.append(F.cross_entropy(scores, labels, reduction="sum") / BATCH_SIZE)
-            hits.append((scores.argmax(-1) == labels)[labels >= 0].float().mean())
-        return {"loss": sum(losses), "right": torch.stack(hits).nanmean()}
+        loss, right = attribute_loss(logits, reader.labels(drawn))
+        return {"loss": loss, "right": right}
 
     done = fit(reader, loss_of_step, loop or LOOP, folder=folder, minutes=minutes)
     if done:

@@ -41,11 +41,11 @@ NANO_ENCODER = ImageBindEncoderConfig(
         joint_dim=128,
         vision=PatchTrunkConfig(
             input_size=(3, 2, 64, 64), kernel=(2, 8, 8), stride=(2, 8, 8), stem_norm=False,
-            width=128, num_layers=4, num_heads=4, pre_norm=True,
+            stem_widths=(32, 64, 128), width=128, num_layers=4, num_heads=4, pre_norm=True,
         ),
         text=TextTrunkConfig(
             context_length=32, vocab_size=1026, width=128, num_layers=2, num_heads=4,
-            logit_scale=20.0, learn_logit_scale=True,
+            logit_scale=10.0, learn_logit_scale=True,
         ),
         audio=PatchTrunkConfig(
             input_size=(1, 64, 128), kernel=(16, 16), stride=(16, 16),
@@ -97,8 +97,8 @@ class TrainingMedia:
 class TrainingPlan:
     """How long: first on a part of each picture's patches, which is cheap, then on whole pictures."""
 
-    sparse_steps: int = 1400
-    whole_steps: int = 100
+    sparse_steps: int = 3000
+    whole_steps: int = 400
     whole_rate: float = 5e-4
     """Peak learning rate of the second part; the first has 1e-3."""
 

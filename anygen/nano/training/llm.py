@@ -1,32 +1,35 @@
 """Pretrains nano's LLM on dialogues in words only: a component, before any encoder or generator is attached.
 
     dialogue -> ids (a user's medium is its caption between <media> and </media>) -> LlamaForCausalLM -> next token
+                                   states of every run of signal tokens -> heads -> attributes of what is to be made
 
-So the frozen LLM can later read projected tokens where captions stood. The assistant's media are left out; after some
-of its replies the caption is said once more, so that the states where signal tokens will stand know what to make.
-The signal tokens themselves are learnt in the alignment stages. A run is `folder/checkpoint.pt`, `metrics.jsonl` and,
-at its end, `folder/export` (transformers layout with the tokenizer, half precision).
+So the frozen LLM can later read projected tokens where captions stood. The states of a large published LLM hold what it
+is about to make; one as small as this holds what it was asked for, so heads, which are thrown away afterwards, ask the
+states of each run for the medium's thing, colour, place and so on: the output projectors will find them there. A run is
+`folder/checkpoint.pt`, `metrics.jsonl` and, at its end, `folder/export` (transformers layout with the tokenizer).
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from anygen.nano import tokenizer as nano_tokenizer
-from anygen.nano.training.loop import LoopConfig, fit, log
+from anygen.nano.training.caption_encoder import AttributeHeads, attribute_loss
+from anygen.nano.training.loop import LoopConfig, fit, log, python_random
 from anygen.nano.world.dialogues import TASKS, Dialogue, sample_dialogue
-from anygen.nano.world.turns import DialogueTurn
+from anygen.nano.world.scene import Scene
+from anygen.nano.world.turns import MEDIA, DialoguePart, DialogueTurn
 
-LOOP = LoopConfig(steps=1600, learning_rate=2e-3, warmup_steps=60, weight_decay=0.05, log_every=20)
+LOOP = LoopConfig(steps=3000, learning_rate=2e-3, warmup_steps=60, weight_decay=0.05, ema_decay=0.995, log_every=20)
 AMBIGUOUS_TASKS = ("forced media",)
 """Tasks whose reply the words do not determine; validation leaves them out."""
 
@@ -41,8 +44,24 @@ class PretrainingConfig:
     """Tokens of a row, into which whole dialogues are packed; longer dialogues are cut."""
     prompt_weight: float = 0.1
     """Weight of the loss on tokens that the assistant does not say (those it says have weight 1)."""
-    echo: float = 0.3
-    """How often the caption is said again where the assistant makes a medium."""
+    attribute_weight: float = 0.25
+    """Weight of the loss of the heads that read the runs."""
+
+
+@dataclass(kw_only=True)
+class Encoded:
+    """A dialogue as token ids."""
+
+    ids: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    """Weight of the loss on each token."""
+    runs: list[tuple[int, DialoguePart]] = field(default_factory=list)
+    """Where each run of signal tokens begins, and the medium that it stands for."""
+
+    def say(self, ids: Sequence[int], weight: float) -> None:
+        """Append tokens of one weight."""
+        self.ids += ids
+        self.weights += [weight] * len(ids)
 
 
 def build_llm(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -62,6 +81,15 @@ def build_llm(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
+class PretrainedLlm(nn.Module):
+    """The LLM and the heads that ask its states at signal tokens what they stand for."""
+
+    def __init__(self, llm: LlamaForCausalLM):
+        super().__init__()
+        self.llm = llm
+        self.heads = AttributeHeads(llm.config.hidden_size)
+
+
 class DialogueEncoder:
     """Turns dialogues into token ids and the weight of each token's loss, media written out as captions."""
 
@@ -69,78 +97,98 @@ class DialogueEncoder:
         self.tokenizer = tokenizer
         self.config = config
         self.ids = {token: tokenizer.convert_tokens_to_ids(token) for token in nano_tokenizer.CONTROL_TOKENS}
-        self._known: dict[str, list[int]] = {}
+        self.runs = {m: tokenizer.convert_tokens_to_ids(nano_tokenizer.signal_tokens(m)) for m in MEDIA}
 
     def words(self, text: str) -> list[int]:
         """Ids of a text without special tokens."""
         return nano_tokenizer.encode_text(self.tokenizer, text)
 
-    def turn(self, turn: DialogueTurn, rng: random.Random | None) -> list[int]:
-        """Ids of a turn from "<user>" or "<assistant>" to "<end>"; with an `rng`, media of the assistant may echo."""
-        ids = [self.ids[f"<{turn.role}>"]]
+    def turn(self, turn: DialogueTurn, encoded: Encoded) -> None:
+        """Append a turn from "<user>" or "<assistant>" to "<end>"."""
+        said = 1.0 if turn.role == "assistant" else self.config.prompt_weight
+        encoded.say([self.ids[f"<{turn.role}>"]], self.config.prompt_weight)
         for part in turn.parts:
             if part.type == "text":
-                ids += self.words(part.text)
+                encoded.say(self.words(part.text), said)
             elif turn.role == "user":
-                ids += [self.ids["<media>"], *self.words(part.caption), self.ids["</media>"]]
-            elif rng is not None and rng.random() < self.config.echo:
-                ids += self.words(part.caption)
-        return [*ids, self.ids["<end>"]]
+                encoded.say([self.ids["<media>"], *self.words(part.caption), self.ids["</media>"]], said)
+            else:
+                first, *certain = self.runs[part.type]
+                encoded.runs.append((len(encoded.ids), part))
+                encoded.say([first], said)
+                encoded.say(certain, self.config.prompt_weight)
+        encoded.say([self.ids["<end>"]], said)
 
-    def dialogue(self, dialogue: Dialogue, rng: random.Random) -> tuple[list[int], list[float]]:
-        """Ids of a dialogue and the weight of the loss on each."""
-        ids, weights = [self.ids["<bos>"]], [0.0]
+    def dialogue(self, dialogue: Dialogue) -> Encoded:
+        """A whole dialogue."""
+        encoded = Encoded()
+        encoded.say([self.ids["<bos>"]], 0.0)
         for turn in dialogue.turns:
-            new = self.turn(turn, rng)
-            said = 1.0 if turn.role == "assistant" else self.config.prompt_weight
-            ids += new
-            weights += [self.config.prompt_weight, *[said] * (len(new) - 1)]
-        return ids, weights
+            self.turn(turn, encoded)
+        return encoded
 
     def prompt(self, dialogue: Dialogue) -> list[int]:
         """Ids of a dialogue up to the assistant's last turn, which is to be said."""
-        turns = [token for turn in dialogue.turns[:-1] for token in self.turn(turn, None)]
-        return [self.ids["<bos>"], *turns, self.ids["<assistant>"]]
+        encoded = self.dialogue(replace(dialogue, turns=dialogue.turns[:-1]))
+        return [*encoded.ids, self.ids["<assistant>"]]
 
 
-def pack(encoder: DialogueEncoder, rng: random.Random, config: PretrainingConfig) -> dict[str, Tensor]:
-    """Whole dialogues side by side in rows, none of which sees another.
+@dataclass(frozen=True, kw_only=True)
+class PackedBatch:
+    """Whole dialogues side by side in rows, none of which sees another."""
 
-    Returns input_ids int64[B, T], weights float[B, T], position_ids int64[B, T] (from 0 in each dialogue), and
-    attention_mask bool[B, 1, T, T].
-    """
+    inputs: dict[str, Tensor]
+    """For the LLM: input_ids int64[B, T], position_ids int64[B, T] (from 0 in each dialogue), attention_mask bool[B, 1, T, T]."""
+    weights: Tensor
+    """float[B, T]: what each token counts in the loss."""
+    runs: dict[str, list[tuple[int, int, Scene]]]
+    """modality -> row, first position and scene of every run of signal tokens that a row holds in full."""
+
+
+def pack(encoder: DialogueEncoder, rng: random.Random, config: PretrainingConfig) -> PackedBatch:
+    """Draw dialogues until every row is full."""
     shape = (config.rows, config.row_length)
     ids = torch.full(shape, encoder.ids["<pad>"])
     weights, positions, segments = torch.zeros(shape), torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
+    runs: dict[str, list[tuple[int, int, Scene]]] = {modality: [] for modality in MEDIA}
     for row in range(config.rows):
         start, segment = 0, 1
-        while True:
-            tokens, token_weights = encoder.dialogue(sample_dialogue(rng), rng)
-            if start > 0 and start + len(tokens) > config.row_length:
+        while start < config.row_length:
+            encoded = encoder.dialogue(sample_dialogue(rng))
+            if start > 0 and start + len(encoded.ids) > config.row_length:
                 break
-            length = min(len(tokens), config.row_length - start)
+            length = min(len(encoded.ids), config.row_length - start)
             place = slice(start, start + length)
-            ids[row, place] = torch.tensor(tokens[:length])
-            weights[row, place] = torch.tensor(token_weights[:length])
+            ids[row, place] = torch.tensor(encoded.ids[:length])
+            weights[row, place] = torch.tensor(encoded.weights[:length])
             positions[row, place] = torch.arange(length)
             segments[row, place] = segment
+            for first, part in encoded.runs:
+                if first + len(encoder.runs[part.type]) <= length:
+                    runs[part.type].append((row, start + first, part.scene))
             start, segment = start + length, segment + 1
-            if start == config.row_length:
-                break
     same = segments[:, None, :, None] == segments[:, None, None, :]
     causal = torch.ones(config.row_length, config.row_length, dtype=torch.bool).tril()
-    return {"input_ids": ids, "weights": weights, "position_ids": positions, "attention_mask": same & causal}
+    inputs = {"input_ids": ids, "position_ids": positions, "attention_mask": same & causal}
+    return PackedBatch(inputs=inputs, weights=weights, runs=runs)
 
 
-def pretraining_loss(llm: LlamaForCausalLM, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weighted cross-entropy of the next token, and its part over the assistant's tokens alone."""
-    logits = llm(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], position_ids=batch["position_ids"]
-    ).logits
-    nats = F.cross_entropy(logits[:, :-1].flatten(0, 1), batch["input_ids"][:, 1:].flatten(), reduction="none")
-    weights = batch["weights"][:, 1:].flatten()
-    said = weights == 1
-    return {"loss": (nats * weights).sum() / weights.sum(), "assistant": nats[said].mean().detach()}
+def pretraining_loss(model: PretrainedLlm, batch: PackedBatch, config: PretrainingConfig) -> dict[str, Tensor]:
+    """Weighted cross-entropy of the next token, its part over the assistant's tokens alone, and the attributes of runs."""
+    hidden = model.llm.model(**batch.inputs).last_hidden_state
+    logits = model.llm.lm_head(hidden)
+    nats = F.cross_entropy(logits[:, :-1].flatten(0, 1), batch.inputs["input_ids"][:, 1:].flatten(), reduction="none")
+    weights = batch.weights[:, 1:].flatten()
+    losses = {"loss": (nats * weights).sum() / weights.sum(), "assistant": nats[weights == 1].mean().detach()}
+    for modality, runs in batch.runs.items():
+        if runs:
+            length = nano_tokenizer.NUM_SIGNAL_TOKENS[modality]
+            states = torch.stack([hidden[row, start : start + length] for row, start, _ in runs])
+            labels = model.heads.labels([(scene, modality) for _, _, scene in runs])
+            loss, right = attribute_loss(model.heads(states), labels)
+            losses["loss"] = losses["loss"] + config.attribute_weight * loss
+            losses |= {f"attributes_{modality}": loss.detach(), f"right_{modality}": right}
+    return losses
 
 
 @torch.no_grad()
@@ -191,13 +239,13 @@ def pretrain_llm(
     config = config or PretrainingConfig()
     torch.manual_seed(loop.seed)
     encoder = DialogueEncoder(nano_tokenizer.load(tokenizer_folder), config)
-    llm = build_llm(encoder.tokenizer)
+    model = PretrainedLlm(build_llm(encoder.tokenizer))
+    llm = model.llm
 
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
-        rng = random.Random(int(torch.randint(2**62, (), generator=generator)))
-        return pretraining_loss(llm, pack(encoder, rng, config))
+        return pretraining_loss(model, pack(encoder, python_random(generator), config), config)
 
-    done = fit(llm, loss_of_step, loop, folder=folder, minutes=minutes)
+    done = fit(model, loss_of_step, loop, folder=folder, minutes=minutes)
     llm.eval().to(torch.float16).save_pretrained(folder / "export")
     encoder.tokenizer.save_pretrained(folder / "export")
     llm.to(torch.float32)  # validation reads the weights as they were exported

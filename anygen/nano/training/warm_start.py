@@ -19,7 +19,7 @@ from anygen.nano.training.loop import START_FILE
 def take_apart(model: AnyGenModel, work: Path) -> None:
     """Write the parts of `model` where the steps of the recipe look for them in `work`."""
     model.backbone.tokenizer.save_pretrained(work / "tokenizer")
-    save_start(model.backbone.llm, work / "llm")
+    save_start(nn.ModuleDict({"llm": model.backbone.llm}), work / "llm")
     encoder = model.encoders["image"]
     encoder.tokenizer.save_pretrained(work / "encoder" / "tokenizer")
     save_start(encoder, work / "encoder" / "sparse")
