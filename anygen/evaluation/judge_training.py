@@ -35,12 +35,12 @@ Labels = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeTrainingConfig:
-    """How one judge is trained. The defaults take some three minutes of one CPU core."""
+    """How one judge is trained. The defaults take some ten minutes of one CPU core."""
 
     kind: JudgeKind
-    num_scenes: int = 8_000
+    num_scenes: int = 20_000
     """scenes that are rendered once and kept in memory"""
-    num_epochs: int = 5
+    num_epochs: int = 9
     batch_size: int = 64
     learning_rate: float = 3e-3
     num_fresh: int = 1_000

@@ -45,7 +45,7 @@ def assemble(work: Path, *, with_generators: bool = True) -> AnyGenModel:
     config = AnyGenConfig(
         backbone=BackboneConfig(),
         signals={modality: _signal(backbone, modality) for modality in MEDIA},
-        input_projectors={modality: InputProjectorConfig(type="linear") for modality in MEDIA},
+        input_projectors={modality: InputProjectorConfig(type="mlp") for modality in MEDIA},
         output_projectors={modality: OUTPUT_PROJECTOR for modality in MEDIA},
         conditions={modality: {"prompt_embeds": (CAPTION_TOKENS, TEXT_DIM)} for modality in MEDIA},
         guidance_null="bridge",

@@ -25,9 +25,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.training.caption_encoder import AttributeHeads, attribute_loss
 from anygen.nano.training.loop import LoopConfig, fit, log, python_random
+from anygen.nano.world.captions import has_place
 from anygen.nano.world.dialogues import TASKS, Dialogue, sample_dialogue
+from anygen.nano.world.requests import is_lone
 from anygen.nano.world.scene import Scene
 from anygen.nano.world.turns import MEDIA, DialoguePart, DialogueTurn
+from anygen.nano.world.words import BACKGROUND_WORDS, MOTION_WORDS, NOUNS, PLACE_WORDS
 
 LOOP = LoopConfig(steps=3000, learning_rate=2e-3, warmup_steps=60, weight_decay=0.05, ema_decay=0.995, log_every=20)
 AMBIGUOUS_TASKS = ("forced media",)
@@ -44,6 +47,8 @@ class PretrainingConfig:
     """Tokens of a row, into which whole dialogues are packed; longer dialogues are cut."""
     prompt_weight: float = 0.1
     """Weight of the loss on tokens that the assistant does not say (those it says have weight 1)."""
+    shuffled: float = 0.4
+    """How often the caption that stands for a user's picture or film of a lone thing has its phrases in any order."""
     attribute_weight: float = 0.25
     """Weight of the loss of the heads that read the runs."""
 
@@ -103,15 +108,18 @@ class DialogueEncoder:
         """Ids of a text without special tokens."""
         return nano_tokenizer.encode_text(self.tokenizer, text)
 
-    def turn(self, turn: DialogueTurn, encoded: Encoded) -> None:
-        """Append a turn from "<user>" or "<assistant>" to "<end>"."""
+    def turn(self, turn: DialogueTurn, encoded: Encoded, rng: random.Random | None = None) -> None:
+        """Append a turn from "<user>" or "<assistant>" to "<end>"; with an `rng`, phrases of the user's media move about."""
         said = 1.0 if turn.role == "assistant" else self.config.prompt_weight
         encoded.say([self.ids[f"<{turn.role}>"]], self.config.prompt_weight)
         for part in turn.parts:
             if part.type == "text":
                 encoded.say(self.words(part.text), said)
             elif turn.role == "user":
-                encoded.say([self.ids["<media>"], *self.words(part.caption), self.ids["</media>"]], said)
+                words = part.caption
+                if rng is not None and part.type != "audio" and is_lone(part.scene) and rng.random() < self.config.shuffled:
+                    words = in_any_order(part.scene, part.type, rng)
+                encoded.say([self.ids["<media>"], *self.words(words), self.ids["</media>"]], said)
             else:
                 first, *certain = self.runs[part.type]
                 encoded.runs.append((len(encoded.ids), part))
@@ -119,18 +127,31 @@ class DialogueEncoder:
                 encoded.say(certain, self.config.prompt_weight)
         encoded.say([self.ids["<end>"]], said)
 
-    def dialogue(self, dialogue: Dialogue) -> Encoded:
-        """A whole dialogue."""
+    def dialogue(self, dialogue: Dialogue, rng: random.Random | None = None) -> Encoded:
+        """A whole dialogue; `rng` as for `turn`."""
         encoded = Encoded()
         encoded.say([self.ids["<bos>"]], 0.0)
         for turn in dialogue.turns:
-            self.turn(turn, encoded)
+            self.turn(turn, encoded, rng)
         return encoded
 
     def prompt(self, dialogue: Dialogue) -> list[int]:
         """Ids of a dialogue up to the assistant's last turn, which is to be said."""
         encoded = self.dialogue(replace(dialogue, turns=dialogue.turns[:-1]))
         return [*encoded.ids, self.ids["<assistant>"]]
+
+
+def in_any_order(scene: Scene, modality: str, rng: random.Random) -> str:
+    """The canonical phrases of a lone thing, shuffled: "on grass bell large in the center red".
+
+    Projected tokens stand in the order of the picture's patches, not in that of a sentence.
+    """
+    phrases = [scene.size, scene.color, NOUNS[scene.thing][0][0], BACKGROUND_WORDS[scene.background][0]]
+    if modality == "video":
+        phrases.append(MOTION_WORDS[scene.motion][0])
+    if has_place(scene, modality):
+        phrases.append(PLACE_WORDS[scene.place][0])
+    return " ".join(rng.sample(phrases, len(phrases)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +175,7 @@ def pack(encoder: DialogueEncoder, rng: random.Random, config: PretrainingConfig
     for row in range(config.rows):
         start, segment = 0, 1
         while start < config.row_length:
-            encoded = encoder.dialogue(sample_dialogue(rng))
+            encoded = encoder.dialogue(sample_dialogue(rng), rng)
             if start > 0 and start + len(encoded.ids) > config.row_length:
                 break
             length = min(len(encoded.ids), config.row_length - start)

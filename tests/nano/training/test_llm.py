@@ -48,8 +48,17 @@ def test_media_of_the_user_are_captions_and_those_of_the_assistant_runs_of_signa
     assert tokenizer.decode(encoder.prompt(DIALOGUE)) == read.removesuffix("Here it is.")
 
 
+def test_phrases_of_a_users_medium_may_stand_in_any_order(tokenizer):
+    encoder = DialogueEncoder(tokenizer, PretrainingConfig(shuffled=1.0))
+    rng = random.Random(0)
+    seen = {tokenizer.decode(encoder.dialogue(DIALOGUE, rng).ids).split("<media>")[1].split("</media>")[0] for _ in range(9)}
+    phrases = ["large", "red", "bell", "on grass", "in the center"]
+    assert len(seen) > 5 and all(sorted(words.split()) == sorted(" ".join(phrases).split()) for words in seen)
+    assert all(phrase in words for words in seen for phrase in phrases)
+
+
 def test_runs_of_a_batch_are_where_the_batch_has_them(tokenizer):
-    config = PretrainingConfig(rows=4, row_length=128)
+    config = PretrainingConfig(rows=8, row_length=128)
     encoder = DialogueEncoder(tokenizer, config)
     batch = pack(encoder, random.Random(0), config)
     assert sum(map(len, batch.runs.values())) > 4
