@@ -57,7 +57,7 @@ class DialogueTurn:
     @property
     def text(self) -> str:
         """The words of the turn, without its media."""
-        return " ".join(part.text for part in self.parts if part.type == "text")
+        return "".join(part.text for part in self.parts if part.type == "text")
 
     @property
     def media(self) -> tuple[DialoguePart, ...]:
@@ -175,10 +175,13 @@ def answer(words: str, *media: DialoguePart) -> DialogueTurn:
 
 
 def show(*media: DialoguePart) -> DialogueTurn:
-    """The assistant's turn that makes media: each is named by its canonical caption right before it comes."""
+    """The assistant's turn that makes media: each is named by its canonical caption right before it comes.
+
+    Words behind a medium begin with a space, so that the words of a reply read on where the media are left out.
+    """
     parts = []
     for part in media:
-        words = f"{'And here' if parts else 'Here'} {'are' if _is_plural(part) else 'is'} {part.caption}."
+        words = f"{' And here' if parts else 'Here'} {'are' if _is_plural(part) else 'is'} {part.caption}."
         parts += [DialoguePart(type="text", text=words), part]
     return DialogueTurn(role="assistant", parts=tuple(parts))
 

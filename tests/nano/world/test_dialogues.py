@@ -40,9 +40,11 @@ def test_every_task_speaks_in_turns_that_end_with_the_assistant(task, split):
         roles = [turn.role for turn in dialogue.turns]
         assert roles == ["user", "assistant"] * (len(roles) // 2)
         for turn in dialogue.turns:
-            for part in turn.parts:
+            for index, part in enumerate(turn.parts):
                 if part.type == "text":
-                    assert part.text and part.text == part.text.strip() and "  " not in part.text
+                    behind_a_medium = turn.role == "assistant" and index > 0
+                    assert part.text.startswith(" ") == behind_a_medium
+                    assert part.text.strip() and part.text.rstrip() == part.text and "  " not in part.text
                     assert not set("{}[]|") & set(part.text), part.text
                 else:
                     assert part.caption == canonical_caption(part.scene, part.type)
