@@ -40,6 +40,17 @@ PUBLIC_TEXT: dict[str, str] = {
     "cancelled": "The item was cancelled.",
     "overloaded": "Too many requests are waiting.",
     "internal_error": "An internal error occurred.",
+    # The server
+    "unauthorized": "A valid token is required.",
+    "origin_not_allowed": "Requests of this origin are not answered.",
+    "not_found": "There is nothing at this address.",
+    "method_not_allowed": "This address does not answer to this method.",
+    "model_not_found": "The model asked for is not served here.",
+    "request_too_large": "The request is larger than allowed.",
+    "request_timeout": "The request took longer to arrive than allowed.",
+    "deadline_exceeded": "The request took longer to answer than allowed.",
+    "not_ready": "The server is starting or stopping.",
+    "url_unreadable": "The address cannot be read.",
     # The model
     "model_load_error": "The model cannot be loaded.",
     "hub_unavailable": "The model hub cannot be reached.",
