@@ -30,8 +30,10 @@ OnText = Callable[[int, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingConfig:
-    """How the LLM's next token is chosen and how much it may say."""
+    """What one reply is to hold, how its tokens are chosen and how much it may say."""
 
+    media: Sequence[str] | None = None
+    """Exactly these media, in this order; None leaves it to the LLM."""
     max_new_tokens: int = 160
     """Tokens of a reply, signal tokens included."""
     temperature: float = 0.0
@@ -63,21 +65,23 @@ def decode(
     model: AnyGenModel,
     inputs: Inputs,
     *,
-    media: Sequence[str] | None,
-    config: DecodingConfig,
+    configs: Sequence[DecodingConfig],
     generators: Sequence[torch.Generator],
     on_text: OnText | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> list[list[Segment]]:
     """Continue B conversations that are padded on the left; returns the segments of each reply.
 
-    `media`: exactly these, in this order; None leaves it to the LLM. `generators`: one a row, for drawing tokens.
-    Raises `context_length_exceeded` where a prompt leaves too little room for the reply.
+    `configs` and `generators`, for drawing tokens: one a row. `on_step` is called before each forward pass, and may
+    raise to end them all. Raises `context_length_exceeded` where a prompt leaves too little room for the reply.
     """
-    backbone, rows = model.backbone, _start_rows(model, inputs, media=media, config=config)
+    backbone, rows = model.backbone, _start_rows(model, inputs, configs)
     choices = _Choices(model)
     cache = DynamicCache(config=backbone.llm.config)
     block, mask = model.embed(inputs), inputs.attention_mask
     while True:
+        if on_step:
+            on_step()
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -block.shape[1] :]
         hidden = backbone(block, attention_mask=mask, position_ids=positions, cache=cache)
         for row, states, embeddings in zip(rows, hidden, block, strict=True):
@@ -88,8 +92,8 @@ def decode(
         logits = choices.restrict(logits, rows)
         likeliest = logits.argmax(dim=-1).tolist()
         for index, row in enumerate(rows):
-            drawn = config.temperature > 0 and not row.is_done
-            row.speak(_draw(logits[index], config, generators[index]) if drawn else likeliest[index])
+            drawn = row.config.temperature > 0 and not row.is_done
+            row.speak(_draw(logits[index], row.config, generators[index]) if drawn else likeliest[index])
         if on_text:
             _report(rows, backbone.decode_text, on_text)
         width = max(len(row.said) for row in rows)
@@ -104,14 +108,14 @@ def decode(
 class _Row:
     """One reply in the making: what was said, what is due, how much room is left."""
 
-    def __init__(self, model: AnyGenModel, *, media: Sequence[str] | None, config: DecodingConfig):
+    def __init__(self, model: AnyGenModel, config: DecodingConfig):
+        self.config = config
         self.runs = {modality: list(signal.ids) for modality, signal in model.config.signals.items()}
         self.modality_of = {ids[0]: modality for modality, ids in self.runs.items()}
         self.makeable = set(model.generators) or set(self.runs)  # a generator that was not loaded is not asked for
         self.end_id = model.backbone.end_id
-        self.due = deque(media or ())
-        self.num_free = config.max_media if media is None else 0
-        self.max_words = config.max_words
+        self.due = deque(config.media or ())
+        self.num_free = config.max_media if config.media is None else 0
         self.room = config.max_new_tokens
         self.words = 0
         self.said: list[int] = []
@@ -139,7 +143,7 @@ class _Row:
         """Turn the LLM's choice into what is said next: nothing, one token, or a whole run."""
         modality = self.modality_of.get(choice)
         if self.due:
-            forced = self.words >= self.max_words or self.room <= self.due_tokens
+            forced = self.words >= self.config.max_words or self.room <= self.due_tokens
             modality = self.due.popleft() if modality or forced or choice == self.end_id else None
         self.is_done = self.is_done or (not modality and (choice == self.end_id or not self.room))
         if self.is_done:
@@ -178,13 +182,11 @@ class _Choices:
         return logits
 
 
-def _start_rows(
-    model: AnyGenModel, inputs: Inputs, *, media: Sequence[str] | None, config: DecodingConfig
-) -> list[_Row]:
+def _start_rows(model: AnyGenModel, inputs: Inputs, configs: Sequence[DecodingConfig]) -> list[_Row]:
     """A row for each prompt, its room bounded by the context."""
     limit, rows = model.backbone.context_length, []
-    for length in inputs.attention_mask.sum(dim=1).tolist():
-        row = _Row(model, media=media, config=config)
+    for length, config in zip(inputs.attention_mask.sum(dim=1).tolist(), configs, strict=True):
+        row = _Row(model, config)
         row.room = min(config.max_new_tokens, limit - length)
         if config.max_new_tokens < row.due_tokens:
             raise AnyGenError(

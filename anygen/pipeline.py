@@ -4,18 +4,14 @@
     out = pipe("a large red bell on grass", modalities=["image", "audio"], seed=0)
     out.text, out.images[0], out.audios[0].waveform, out.audios[0].sampling_rate
 
-`__call__` answers one conversation or a batch, `stream` reports a single reply as it is made. Both go through
-`answer`, whose steps are the methods below it.
+`__call__` answers one conversation or a batch, `stream` reports a single reply as it is made. The steps of an answer are
+methods below; `scheduling.py` takes any number of requests through them together.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,54 +20,17 @@ from torch import nn
 
 import anygen
 from anygen.chat import Inputs
-from anygen.decoding import DecodingConfig, Segment, decode
+from anygen.decoding import DecodingConfig, OnText, Segment, decode
 from anygen.errors import AnyGenError
-from anygen.generators.generator import Condition, Generator
+from anygen.generators.generator import Condition, Generator, StepCallback
 from anygen.media.load import load_media
 from anygen.messages import Conversation, Part, is_batch, read_conversations
 from anygen.model import AnyGenModel
-from anygen.outputs import AnyGenOutput, OutputPart, converted
+from anygen.outputs import AnyGenOutput, OutputPart
 from anygen.parameters import GenerationParameters, OnStepEnd, check_generator_parameters
+from anygen.scheduling import ItemRequest, MediumRequest, answer_requests
 from anygen.seeds import derived_generator, fresh_seed
-from anygen.stream import Event, Finished, GenerationStarted, GenerationStep, MediumReady, OnEvent, TextDelta, events_of
-
-
-@dataclass(kw_only=True)
-class Clock:
-    """Seconds by stage."""
-
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the time that the block takes to a stage."""
-        started = time.perf_counter()
-        yield
-        self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
-
-
-@dataclass(frozen=True, kw_only=True)
-class MediumRequest:
-    """One medium that a reply asks a generator for."""
-
-    item: int
-    """Which conversation of the batch."""
-    index: int
-    """Which medium of its modality in that reply, from 0."""
-    segment: Segment
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationJob:
-    """One denoising batch: N media of one modality.
-
-    Made before the generators' threads start, since they share a tokenizer, and tokenizers are not safe in threads.
-    """
-
-    segments: list[Segment]
-    condition: Condition
-    negative: Condition
-    generators: list[torch.Generator]
+from anygen.stream import Event, Finished, OnEvent, events_of
 
 
 class AnyGenPipeline:
@@ -181,40 +140,24 @@ class AnyGenPipeline:
 
         return events_of(work)
 
-    @torch.no_grad()
     def answer(
         self, conversations: list[Conversation], parameters: GenerationParameters, *, on_event: OnEvent | None = None
     ) -> list[AnyGenOutput]:
-        """Answer B conversations that `read_conversations` has read."""
-        clock, report = Clock(), _reporter(parameters, on_event)
-        self.check_inputs(conversations, parameters)
+        """Answer B conversations that `read_conversations` has read; `anygen/scheduling.py` takes them through the steps.
+
+        Raises the first error there is. Events are reported without saying which conversation they are of.
+        """
         seeds = parameters.seeds(len(conversations), fresh=fresh_seed)
-        try:
-            with clock.measure("total"):
-                with clock.measure("load"):
-                    conversations = [self.load_media(conversation) for conversation in conversations]
-                    inputs = self.prepare_inputs(conversations, parameters)
-                with clock.measure("encode"):
-                    inputs = self.encode_media(inputs)
-                with clock.measure("llm"):
-                    replies = self.decode_replies(inputs, parameters, seeds, report)
-                media = self.generate_media(replies, parameters, seeds, clock, report)
-        except torch.OutOfMemoryError as error:
-            detail = f"{error}; answer fewer conversations at a time, or take fewer num_outputs"
-            raise AnyGenError("out_of_memory", detail) from error
-        return [
-            AnyGenOutput(
-                parts=self.assemble(reply, media),
-                seed=seed,
-                timings=clock.timings,
-                provenance=self.provenance(parameters, seed),
-            )
-            for reply, seed in zip(replies, seeds, strict=True)
+        requests = [
+            ItemRequest(conversation=conversation, parameters=replace(parameters, seed=seed))
+            for conversation, seed in zip(conversations, seeds, strict=True)
         ]
+        report = on_event and (lambda _, event: on_event(event))
+        return answer_requests(self, requests, on_event=report, failures="raised")
 
-    # The steps of `answer`
+    # The steps of an answer
 
-    def check_inputs(self, conversations: list[Conversation], parameters: GenerationParameters) -> None:
+    def check_inputs(self, conversation: Conversation, parameters: GenerationParameters) -> None:
         """Refuse what this model cannot do, before any medium is opened."""
         for modality in parameters.media or ():
             if modality not in self.generators:
@@ -223,11 +166,10 @@ class AnyGenPipeline:
                 raise AnyGenError("modality_not_supported", detail, found=modality)
         for modality, generator in self.generators.items():
             check_generator_parameters(modality, parameters.of(modality), known=generator.default_parameters)
-        for conversation in conversations:
-            if conversation[-1].role != "user":
-                found = f"the last message is of the role {conversation[-1].role}; expected one of the user to answer"
-                raise AnyGenError("invalid_request", found, where="messages[-1].role")
-        self.prepare_inputs(conversations, parameters)
+        if conversation[-1].role != "user":
+            found = f"the last message is of the role {conversation[-1].role}; expected one of the user to answer"
+            raise AnyGenError("invalid_request", found, where="messages[-1].role")
+        self.fit_context(conversation, parameters)
 
     def load_media(self, conversation: Conversation) -> Conversation:
         """Open the user's media (step 1); the sound track of a film becomes a part after it."""
@@ -253,11 +195,20 @@ class AnyGenPipeline:
             for turn in conversation
         )
 
-    def prepare_inputs(self, conversations: list[Conversation], parameters: GenerationParameters) -> Inputs:
-        """Token rows that end where the assistant begins to speak."""
+    def fit_context(self, conversation: Conversation, parameters: GenerationParameters) -> Conversation:
+        """The conversation, without its oldest turns where `truncate` asks for that.
+
+        Raises `context_length_exceeded` for one that is too long still, and `modality_not_supported` for a medium that
+        this model does not read.
+        """
         if parameters.truncate:
             reserve = min(parameters.max_new_tokens, self.model.backbone.context_length // 2)
-            conversations = [self.model.truncate(conversation, reserve=reserve) for conversation in conversations]
+            conversation = self.model.truncate(conversation, reserve=reserve)
+        self.prepare_inputs([conversation])
+        return conversation
+
+    def prepare_inputs(self, conversations: list[Conversation]) -> Inputs:
+        """Token rows that end where the assistant begins to speak."""
         return self.model.collate(conversations, add_generation_prompt=True).to(self.device)
 
     def encode_media(self, inputs: Inputs) -> Inputs:
@@ -275,85 +226,63 @@ class AnyGenPipeline:
         return replace(inputs, slots=slots)
 
     def decode_replies(
-        self, inputs: Inputs, parameters: GenerationParameters, seeds: list[int], report: OnEvent
-    ) -> list[list[Segment]]:
-        """What the LLM says (steps 4 to 7)."""
-        config = DecodingConfig(
-            max_new_tokens=parameters.max_new_tokens, temperature=parameters.temperature, top_p=parameters.top_p
-        )
-        return decode(
-            self.model,
-            inputs,
-            media=parameters.media,
-            config=config,
-            generators=[derived_generator(seed, "text") for seed in seeds],
-            on_text=lambda _, text: report(TextDelta(text=text)),
-        )
-
-    def generate_media(
         self,
-        replies: list[list[Segment]],
-        parameters: GenerationParameters,
+        inputs: Inputs,
+        parameters: list[GenerationParameters],
         seeds: list[int],
-        clock: Clock,
-        report: OnEvent,
-    ) -> dict[Segment, list]:
-        """The candidates of every medium (steps 8 and 9): one denoising batch a generator, generators side by side."""
-        requests: dict[str, list[MediumRequest]] = {modality: [] for modality in self.generators}
-        for item, reply in enumerate(replies):
-            for segment in reply:
-                if segment.type != "text":
-                    index = sum(request.item == item for request in requests[segment.type])
-                    requests[segment.type].append(MediumRequest(item=item, index=index, segment=segment))
+        *,
+        on_text: OnText | None = None,
+        on_step: Callable[[], None] | None = None,
+    ) -> list[list[Segment]]:
+        """What the LLM says (steps 4 to 7), each reply with its own parameters."""
+        configs = [
+            DecodingConfig(
+                media=given.media, max_new_tokens=given.max_new_tokens, temperature=given.temperature, top_p=given.top_p
+            )
+            for given in parameters
+        ]
+        generators = [derived_generator(seed, "text") for seed in seeds]
+        return decode(self.model, inputs, configs=configs, generators=generators, on_text=on_text, on_step=on_step)
 
-        asked = [modality for modality in requests if requests[modality]]
-        jobs = [self.prepare_generation(modality, requests[modality], parameters, seeds) for modality in asked]
+    def requests_of(
+        self, reply: list[Segment], parameters: GenerationParameters, seed: int, item: int
+    ) -> list[MediumRequest]:
+        """The media that a reply asks for, every candidate of each, in the order they were said."""
+        requests, counts = [], dict.fromkeys(self.generators, 0)
+        for segment in reply:
+            if segment.type != "text":
+                for candidate in range(parameters.num_outputs):
+                    place = {"index": counts[segment.type], "candidate": candidate}
+                    requests.append(MediumRequest(item=item, modality=segment.type, seed=seed, segment=segment, **place))
+                counts[segment.type] += 1
+        return requests
 
-        def make(modality: str, job: GenerationJob) -> dict[Segment, list]:
-            with clock.measure(modality):
-                return self.generate(modality, job, parameters, report)
-
-        with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-            made = list(pool.map(make, asked, jobs))
-        return {segment: media for each in made for segment, media in each.items()}
-
-    def prepare_generation(
-        self, modality: str, requests: list[MediumRequest], parameters: GenerationParameters, seeds: list[int]
-    ) -> GenerationJob:
-        """Conditions and seeds of all media of one modality, over all replies (step 8)."""
-        asked = [(request, candidate) for request in requests for candidate in range(parameters.num_outputs)]
-        states = torch.stack([request.segment.states for request, _ in asked])
-        embeddings = torch.stack([request.segment.embeddings for request, _ in asked])
+    def project(self, requests: list[MediumRequest]) -> list[MediumRequest]:
+        """N media of one modality with their conditions (step 8), one batch."""
+        modality = requests[0].modality
+        states = torch.stack([request.segment.states for request in requests])
+        embeddings = torch.stack([request.segment.embeddings for request in requests])
+        condition = self.model.project_out(modality, states, embeddings)
         if self.model.config.guidance_null == "bridge":
-            negative = self.model.null_condition(modality, len(asked))
+            negative = self.model.null_condition(modality, len(requests))
         else:
-            negative = self.generators[modality].null_condition(len(asked))
-        return GenerationJob(
-            segments=[request.segment for request, _ in asked],
-            condition=self.model.project_out(modality, states, embeddings),
-            negative=negative,
-            generators=[derived_generator(seeds[r.item], modality, r.index, candidate) for r, candidate in asked],
-        )
+            negative = self.generators[modality].null_condition(len(requests))
+        return [
+            replace(request, condition=condition.select([row]), negative=negative.select([row]))
+            for row, request in enumerate(requests)
+        ]
 
-    @torch.no_grad()  # here too, since the setting belongs to a thread
     def generate(
-        self, modality: str, job: GenerationJob, parameters: GenerationParameters, report: OnEvent
-    ) -> dict[Segment, list]:
-        """One denoising batch (step 9) -> the candidates of each medium."""
-        report(GenerationStarted(modality=modality, num_media=len(job.segments)))
-        media = self.generators[modality].generate(
-            job.condition,
-            generators=job.generators,
-            negative=job.negative,
-            callback=lambda step, num_steps: report(GenerationStep(modality=modality, step=step, num_steps=num_steps)),
-            **parameters.of(modality),
+        self, modality: str, requests: list[MediumRequest], settings: dict[str, int | float], callback: StepCallback
+    ) -> list[Any]:
+        """N media of one modality (step 9), one denoising batch."""
+        return self.generators[modality].generate(
+            Condition.cat([request.condition for request in requests]),
+            negative=Condition.cat([request.negative for request in requests]),
+            generators=[request.generator for request in requests],
+            callback=callback,
+            **settings,
         )
-        candidates: dict[Segment, list] = {segment: [] for segment in job.segments}
-        for index, (segment, medium) in enumerate(zip(job.segments, media, strict=True)):
-            medium = converted(medium, parameters.output_type)
-            report(MediumReady(modality=modality, media=medium, index=index))
-            candidates[segment].append(medium)
-        return candidates
 
     def assemble(self, reply: list[Segment], media: dict[Segment, list]) -> tuple[OutputPart, ...]:
         """The parts of one reply, in the order they were said."""
@@ -373,17 +302,3 @@ class AnyGenPipeline:
         }
         plain = {name: value for name, value in given.items() if name not in ("seed", "callback_on_step_end")}
         return {"model": self.name, "version": anygen.__version__, "seed": seed, "parameters": plain}
-
-
-def _reporter(parameters: GenerationParameters, on_event: OnEvent | None) -> OnEvent:
-    """One place that events go to, one at a time though generators run side by side: the caller's two callbacks."""
-    lock = threading.Lock()
-
-    def report(event: Event) -> None:
-        with lock:
-            if on_event:
-                on_event(event)
-            if parameters.callback_on_step_end and isinstance(event, GenerationStep):
-                parameters.callback_on_step_end(event.modality, event.step, event.num_steps)
-
-    return report

@@ -4,6 +4,7 @@ A random LLM says nothing sensible; `speaker` makes one that says what a test wa
 """
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,7 +20,8 @@ SHORT = DecodingConfig(max_new_tokens=40, max_words=6)
 def say(model, prompts, *, media=None, config=SHORT, seed=0, on_text=None):
     inputs = model.collate(prompts, add_generation_prompt=True)
     generators = [derived_generator(seed, "text") for _ in prompts]
-    return decode(model, inputs, media=media, config=config, generators=generators, on_text=on_text)
+    configs = [replace(config, media=media)] * len(prompts)
+    return decode(model, inputs, configs=configs, generators=generators, on_text=on_text)
 
 
 def kinds(reply) -> list[str]:

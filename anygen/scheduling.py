@@ -1,0 +1,365 @@
+"""Many requests, each with parameters of its own, answered together by one pipeline as if each were alone.
+
+    B requests -> check, load             each by itself
+               -> encode, LLM             batches of conversations, whatever their parameters
+               -> denoise                 all media of a modality over all requests, batched where their parameters agree
+               -> B outputs or errors     in the order of the requests
+
+Every surface goes through here: `AnyGenPipeline`, the batch command, the server. The steps are the pipeline's methods;
+this file says who takes them together, and what becomes of the others when one fails:
+- A batch that fails is done again in halves, down to the request at fault. So a request ends with the error that it
+  has alone, and what is too much for the memory at once is done in parts.
+- A cancelled request leaves its batch when the batch ends; a batch that nobody waits for ends at its next step.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from anygen.decoding import Segment
+from anygen.errors import AnyGenError
+from anygen.generators.generator import Condition
+from anygen.messages import Conversation
+from anygen.outputs import AnyGenOutput, converted
+from anygen.parameters import GenerationParameters
+from anygen.seeds import derived_generator, fresh_seed
+from anygen.stream import Event, GenerationStarted, GenerationStep, MediumReady, TextDelta
+
+if TYPE_CHECKING:
+    from anygen.pipeline import AnyGenPipeline
+
+MAX_BATCH_SIZE = 16
+"""Conversations, or media of one modality, that go through the model at once unless a caller says otherwise."""
+
+log = logging.getLogger(__name__)
+
+OnItemEvent = Callable[[int, Event], None]
+"""Called with (request, event), one call at a time; events of a request are those that `AnyGenPipeline.stream` yields,
+without `Finished`. A generator that needs several batches for one request starts, and counts its steps, in each."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ItemRequest:
+    """One conversation to be answered, and how."""
+
+    conversation: Conversation
+    """As `read_conversation` reads it."""
+    parameters: GenerationParameters
+    """Its own; `seed` is one number or None."""
+    is_cancelled: Callable[[], bool] | None = None
+    """Asked between steps, from several threads; once it says yes the request ends with `cancelled`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MediumRequest:
+    """One medium that a reply asks a generator for: a row of a denoising batch."""
+
+    item: int
+    """Which request."""
+    modality: str
+    index: int
+    """Which medium of its modality in that reply, from 0."""
+    candidate: int
+    """Which of its `num_outputs` candidates, from 0."""
+    seed: int
+    """The request's."""
+    segment: Segment
+    condition: Condition | None = None
+    """Of one row, once the output projector has made it (step 8)."""
+    negative: Condition | None = None
+    """What guidance leads away from, of one row."""
+
+    @property
+    def generator(self) -> torch.Generator:
+        """Its random numbers, from the first one on."""
+        return derived_generator(self.seed, self.modality, self.index, self.candidate)
+
+
+@dataclass(kw_only=True)
+class Clock:
+    """Seconds by stage."""
+
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time that the block takes to a stage."""
+        started = time.perf_counter()
+        yield
+        self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
+
+
+@torch.no_grad()
+def answer_requests(
+    pipeline: AnyGenPipeline,
+    requests: Sequence[ItemRequest],
+    *,
+    on_event: OnItemEvent | None = None,
+    max_batch_size: int = MAX_BATCH_SIZE,
+    failures: Literal["returned", "raised"] = "returned",
+) -> list[AnyGenOutput | AnyGenError]:
+    """Answer B requests together.
+
+    Args:
+        pipeline: answers one call at a time.
+        requests: with any mix of parameters.
+        on_event: hears what happens to each request as it happens.
+        max_batch_size: conversations, or media of one modality, that go through the model at once.
+        failures: "returned" in the place of an output, as an `AnyGenError` with a code that the request also has alone
+            (`internal_error` for a bug, with a traceback in the log); or "raised", the first of them.
+
+    Returns:
+        B outputs or errors, in the order of the requests. An output's `timings` are those of the whole call.
+
+    Raises:
+        torch.AcceleratorError: whatever `failures` says; after it this process can use its device no more.
+    """
+    return _Schedule(pipeline, requests, on_event=on_event, max_batch_size=max_batch_size, failures=failures).run()
+
+
+@dataclass(kw_only=True, eq=False)
+class _Item:
+    """A request on its way."""
+
+    index: int
+    request: ItemRequest
+    seed: int
+    conversation: Conversation
+    reply: list[Segment] = field(default_factory=list)
+    media: dict[Segment, list] = field(default_factory=dict)
+    error: AnyGenError | None = None
+    num_told: int = 0
+    """Characters that were reported as text."""
+    num_said: int = 0
+    """Characters said in this attempt: a second one repeats those of the first."""
+
+
+class _Schedule:
+    """One call of `answer_requests`."""
+
+    def __init__(self, pipeline, requests, *, on_event, max_batch_size, failures):
+        self.pipeline, self.on_event = pipeline, on_event
+        self.max_batch_size, self.failures = max_batch_size, failures
+        self.clock, self.lock = Clock(), threading.Lock()
+        self.items = [
+            _Item(
+                index=index,
+                request=request,
+                seed=request.parameters.seeds(1, fresh=fresh_seed)[0],
+                conversation=request.conversation,
+            )
+            for index, request in enumerate(requests)
+        ]
+
+    def run(self) -> list[AnyGenOutput | AnyGenError]:
+        """All stages, and what became of each request."""
+        with self.clock.measure("total"):
+            for item in self.items:
+                self.attempt([item], self.check)
+            with self.clock.measure("load"):
+                for item in self.items:
+                    self.attempt([item], self.load)
+            for batch in self.batches([item for item in self.items if not item.error]):
+                self.attempt(batch, self.decode)
+            self.generate_all()
+        return [item.error or self.output(item) for item in self.items]
+
+    def output(self, item: _Item) -> AnyGenOutput:
+        """What a request comes back as."""
+        return AnyGenOutput(
+            parts=self.pipeline.assemble(item.reply, item.media),
+            seed=item.seed,
+            timings=self.clock.timings,
+            provenance=self.pipeline.provenance(item.request.parameters, item.seed),
+        )
+
+    # Stages
+
+    def check(self, items: list[_Item]) -> None:
+        """Refuse what cannot be answered, before any medium is opened."""
+        for item in items:
+            self.pipeline.check_inputs(item.conversation, item.request.parameters)
+
+    def load(self, items: list[_Item]) -> None:
+        """Open the user's media (step 1) and see whether the conversation fits with them."""
+        for item in items:
+            loaded = self.pipeline.load_media(item.conversation)
+            item.conversation = self.pipeline.fit_context(loaded, item.request.parameters)
+
+    def decode(self, items: list[_Item]) -> None:
+        """Conversations to replies (steps 2 to 7), one batch."""
+        with self.clock.measure("encode"):
+            inputs = self.pipeline.encode_media(self.pipeline.prepare_inputs([item.conversation for item in items]))
+        for item in items:
+            item.num_said = 0
+        with self.clock.measure("llm"):
+            replies = self.pipeline.decode_replies(
+                inputs,
+                [item.request.parameters for item in items],
+                [item.seed for item in items],
+                on_text=lambda row, text: self.tell(items[row], text),
+                on_step=partial(self.check_wanted, items),
+            )
+        for item, reply in zip(items, replies, strict=True):
+            item.reply = reply
+
+    def generate_all(self) -> None:
+        """Replies to media (steps 8 and 9): the generators side by side, each one batch after the other.
+
+        Conditions are made before the generators' threads start: they share a tokenizer, which is not safe in threads.
+        """
+        asked: dict[str, list[MediumRequest]] = {}
+        for item in self.items:
+            if not item.error:
+                for request in self.pipeline.requests_of(item.reply, item.request.parameters, item.seed, item.index):
+                    asked.setdefault(request.modality, []).append(request)
+        prepared: dict[str, list[MediumRequest]] = {modality: [] for modality in asked}
+        for modality, requests in asked.items():
+            for batch in self.batches(requests):
+                self.attempt(batch, lambda rows, done=prepared[modality]: done.extend(self.pipeline.project(rows)))
+        with ThreadPoolExecutor(max_workers=max(1, len(asked)), thread_name_prefix="anygen-generator") as pool:
+            list(pool.map(self.generate_modality, prepared, prepared.values()))
+
+    @torch.no_grad()  # here too, since the setting belongs to a thread
+    def generate_modality(self, modality: str, requests: list[MediumRequest]) -> None:
+        """All media of one modality, in batches whose parameters (steps, guidance, size) are the same."""
+        defaults = self.pipeline.generators[modality].default_parameters
+        buckets: dict[tuple, list[MediumRequest]] = {}
+        for request in requests:
+            settings = {**defaults, **self.parameters(request).of(modality)}
+            buckets.setdefault(tuple(settings.items()), []).append(request)
+        with self.clock.measure(modality):
+            for settings, bucket in buckets.items():
+                for batch in self.batches(bucket):
+                    self.attempt(batch, partial(self.generate, modality, dict(settings)))
+
+    def generate(self, modality: str, settings: dict[str, Any], requests: list[MediumRequest]) -> None:
+        """One denoising batch (step 9)."""
+        items = self.owners(requests)
+        for item in items:
+            num_media = sum(request.item == item.index for request in requests)
+            self.report(item, GenerationStarted(modality=modality, num_media=num_media))
+
+        def on_step(step: int, num_steps: int) -> None:
+            self.check_wanted(items)
+            for item in items:
+                self.report(item, GenerationStep(modality=modality, step=step, num_steps=num_steps))
+            for callback in {item.request.parameters.callback_on_step_end for item in items} - {None}:
+                with self.lock:
+                    callback(modality, step, num_steps)
+
+        media = self.pipeline.generate(modality, requests, settings, on_step)
+        for request, medium in zip(requests, media, strict=True):
+            item, parameters = self.items[request.item], self.parameters(request)
+            medium = converted(medium, parameters.output_type)
+            item.media.setdefault(request.segment, []).append(medium)
+            place = request.index * parameters.num_outputs + request.candidate
+            self.report(item, MediumReady(modality=modality, media=medium, index=place))
+
+    # Who goes on, and with whom
+
+    def batches(self, rows: list) -> Iterator[list]:
+        """Rows in their order, `max_batch_size` at a time."""
+        for start in range(0, len(rows), self.max_batch_size):
+            yield rows[start : start + self.max_batch_size]
+
+    def attempt(self, rows: list[_Item] | list[MediumRequest], work: Callable[[list], None]) -> None:
+        """Do the work on all rows that are still wanted; where that fails, on each half, down to the row at fault."""
+        for item in self.owners(rows):
+            if not item.error and _is_cancelled(item):
+                self.end(item, AnyGenError("cancelled", "it was cancelled before its turn came"))
+        rows = [row for row in rows if not self.owner(row).error]
+        if not rows:
+            return
+        try:
+            return work(rows)
+        except Exception as error:
+            fault = self.fault(error)
+        if fault.code == "cancelled" or len(rows) == 1:
+            for item in self.owners(rows):
+                self.end(item, fault)
+            return
+        if fault.code == "out_of_memory":  # out here, where the traceback holds no tensors any more
+            _free_memory()
+        middle = len(rows) // 2
+        self.attempt(rows[:middle], work)
+        self.attempt(rows[middle:], work)
+
+    def fault(self, error: Exception) -> AnyGenError:
+        """The error in our terms. Raises what no half of a batch can mend, and whatever is to be raised."""
+        if isinstance(error, torch.AcceleratorError):
+            raise error
+        if is_out_of_memory(error):
+            return AnyGenError("out_of_memory", f"{error}; answer fewer requests at a time, or take fewer num_outputs")
+        if self.failures == "raised":
+            raise error
+        if isinstance(error, AnyGenError):
+            return error.with_traceback(None)  # whose frames hold the batch's tensors
+        log.error("a batch failed", exc_info=error)
+        return AnyGenError("internal_error", f"{type(error).__name__}: {error}")
+
+    def end(self, item: _Item, error: AnyGenError) -> None:
+        """A request's last station, unless it was there before."""
+        if self.failures == "raised":
+            raise error
+        item.error = item.error or error
+
+    def check_wanted(self, items: list[_Item]) -> None:
+        """End the batch when nobody waits for it any more."""
+        if all(_is_cancelled(item) for item in items):
+            raise AnyGenError("cancelled", "every request of its batch was cancelled")
+
+    def owner(self, row: _Item | MediumRequest) -> _Item:
+        """The request that a row belongs to."""
+        return self.items[row.item] if isinstance(row, MediumRequest) else row
+
+    def owners(self, rows: Sequence[_Item | MediumRequest]) -> list[_Item]:
+        """The requests that rows belong to, each once."""
+        return list(dict.fromkeys(self.owner(row) for row in rows))
+
+    def parameters(self, request: MediumRequest) -> GenerationParameters:
+        """What the caller set for the reply that a medium belongs to."""
+        return self.items[request.item].request.parameters
+
+    # Events
+
+    def tell(self, item: _Item, text: str) -> None:
+        """Report words, those of a repeated attempt only from where the first one got to."""
+        new = text[max(0, item.num_told - item.num_said) :]
+        item.num_said += len(text)
+        if new:
+            item.num_told += len(new)
+            self.report(item, TextDelta(text=new))
+
+    def report(self, item: _Item, event: Event) -> None:
+        """One event at a time, though generators run side by side."""
+        if self.on_event:
+            with self.lock:
+                self.on_event(item.index, event)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the memory of the device, or of the host, is too small; torch has no class for the latter."""
+    on_host = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return on_host or isinstance(error, (torch.OutOfMemoryError, MemoryError))
+
+
+def _is_cancelled(item: _Item) -> bool:
+    return item.request.is_cancelled is not None and item.request.is_cancelled()
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
