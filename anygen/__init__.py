@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from anygen.errors import AnyGenError
     from anygen.media.types import Audio, Video
     from anygen.model import AnyGenConfig, AnyGenModel
-    from anygen.outputs import AnyGenOutput, OutputPart
+    from anygen.outputs import AnyGenOutput, OutputPart, Signal
     from anygen.pipeline import AnyGenPipeline
-    from anygen.stream import Finished, GenerationStarted, GenerationStep, MediumReady, TextDelta
+    from anygen.stream import Finished, GenerationStarted, GenerationStep, MediumAsked, MediumReady, TextDelta
 
 _HOMES = {
     "AnyGenPipeline": "anygen.pipeline",
@@ -20,12 +20,14 @@ _HOMES = {
     "AnyGenConfig": "anygen.model",
     "AnyGenOutput": "anygen.outputs",
     "OutputPart": "anygen.outputs",
+    "Signal": "anygen.outputs",
     "AnyGenError": "anygen.errors",
     "Audio": "anygen.media.types",
     "Video": "anygen.media.types",
     "TextDelta": "anygen.stream",
     "GenerationStarted": "anygen.stream",
     "GenerationStep": "anygen.stream",
+    "MediumAsked": "anygen.stream",
     "MediumReady": "anygen.stream",
     "Finished": "anygen.stream",
 }
@@ -40,8 +42,10 @@ __all__ = [
     "Finished",
     "GenerationStarted",
     "GenerationStep",
+    "MediumAsked",
     "MediumReady",
     "OutputPart",
+    "Signal",
     "TextDelta",
     "Video",
     "__version__",

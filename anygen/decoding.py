@@ -26,6 +26,8 @@ from anygen.model import AnyGenModel
 
 OnText = Callable[[int, str], None]
 """Called with (row, new characters) as the words of a reply come in."""
+OnMedium = Callable[[int, str], None]
+"""Called with (row, modality) as the LLM asks for a medium."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,7 @@ def decode(
     configs: Sequence[DecodingConfig],
     generators: Sequence[torch.Generator],
     on_text: OnText | None = None,
+    on_medium: OnMedium | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> list[list[Segment]]:
     """Continue B conversations that are padded on the left; returns the segments of each reply.
@@ -96,6 +99,8 @@ def decode(
             row.speak(_draw(logits[index], row.config, generators[index]) if drawn else likeliest[index])
         if on_text:
             _report(rows, backbone.decode_text, on_text)
+        if on_medium:
+            _report_media(rows, on_medium)
         width = max(len(row.said) for row in rows)
         if not width:
             return [row.segments for row in rows]
@@ -223,3 +228,10 @@ def _report(rows: list[_Row], decode_text: Callable[[list[int]], str], on_text: 
         if len(text) > row.num_reported and not text.endswith("\ufffd"):
             on_text(index, text[row.num_reported :])
             row.num_reported = len(text)
+
+
+def _report_media(rows: list[_Row], on_medium: OnMedium) -> None:
+    """Tell of the runs that the last step began."""
+    for index, row in enumerate(rows):
+        if row.said and row.segments[-1].type != "text":
+            on_medium(index, row.segments[-1].type)

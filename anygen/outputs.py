@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anygen.media.types import Audio, Video
+
+if TYPE_CHECKING:
+    from anygen.generators.generator import Condition
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Signal:
+    """How the LLM asked for a medium, and what its generator was given."""
+
+    tokens: tuple[str, ...]
+    """The run of signal tokens that it said, e.g. ("<image_0>", ..., "<image_3>")."""
+    condition: Condition
+    """What the output projector made of the run: the condition of one item."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,6 +35,8 @@ class OutputPart:
     """The medium of another part: a PIL image, `Video` or `Audio`, or what `output_type` asked for."""
     candidate: int = 0
     """Which of the `num_outputs` candidates of the same medium this is."""
+    signal: Signal | None = None
+    """Of a part that is no text: where it comes from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +54,10 @@ class AnyGenOutput:
     """Seconds by stage: "load", "encode", "llm", one for each modality made, "total". Those of the whole batch."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """How it was made: "model", "version", "seed" and the "parameters" that were set."""
+    num_prompt_tokens: int = 0
+    """Tokens that the LLM read, media included."""
+    num_reply_tokens: int = 0
+    """Tokens that it said, signal tokens included."""
 
     @property
     def text(self) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 
 import anygen
 from anygen.chat import Inputs
-from anygen.decoding import DecodingConfig, OnText, Segment, decode
+from anygen.decoding import DecodingConfig, OnMedium, OnText, Segment, decode
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator, StepCallback
 from anygen.media.load import load_media
@@ -127,7 +127,7 @@ class AnyGenPipeline:
     def stream(self, messages: str | Sequence, **parameters: Any) -> Iterator[Event]:
         """Answer one conversation and report as it goes; parameters as for `__call__`.
 
-        Yields `TextDelta`, `GenerationStarted`, `GenerationStep`, `MediumReady`, and last `Finished` with the output.
+        Yields `TextDelta`, `MediumAsked`, `GenerationStarted`, `GenerationStep`, `MediumReady`, and last `Finished` with the output.
         """
         read = GenerationParameters.read(**parameters)
         if is_batch(messages):
@@ -232,6 +232,7 @@ class AnyGenPipeline:
         seeds: list[int],
         *,
         on_text: OnText | None = None,
+        on_medium: OnMedium | None = None,
         on_step: Callable[[], None] | None = None,
     ) -> list[list[Segment]]:
         """What the LLM says (steps 4 to 7), each reply with its own parameters."""
@@ -242,7 +243,8 @@ class AnyGenPipeline:
             for given in parameters
         ]
         generators = [derived_generator(seed, "text") for seed in seeds]
-        return decode(self.model, inputs, configs=configs, generators=generators, on_text=on_text, on_step=on_step)
+        callbacks = {"on_text": on_text, "on_medium": on_medium, "on_step": on_step}
+        return decode(self.model, inputs, configs=configs, generators=generators, **callbacks)
 
     def requests_of(
         self, reply: list[Segment], parameters: GenerationParameters, seed: int, item: int
@@ -284,15 +286,14 @@ class AnyGenPipeline:
             **settings,
         )
 
-    def assemble(self, reply: list[Segment], media: dict[Segment, list]) -> tuple[OutputPart, ...]:
+    def assemble(self, reply: list[Segment], media: dict[Segment, list[OutputPart]]) -> tuple[OutputPart, ...]:
         """The parts of one reply, in the order they were said."""
         parts = []
         for segment in reply:
             if segment.type == "text":
                 parts.append(OutputPart(type="text", text=self.model.backbone.decode_text(segment.ids)))
             else:
-                candidates = enumerate(media[segment])
-                parts += [OutputPart(type=segment.type, media=medium, candidate=index) for index, medium in candidates]
+                parts += media[segment]
         return tuple(parts)
 
     def provenance(self, parameters: GenerationParameters, seed: int) -> dict[str, Any]:

@@ -31,10 +31,10 @@ from anygen.decoding import Segment
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition
 from anygen.messages import Conversation
-from anygen.outputs import AnyGenOutput, converted
+from anygen.outputs import AnyGenOutput, OutputPart, Signal, converted
 from anygen.parameters import GenerationParameters
 from anygen.seeds import derived_generator, fresh_seed
-from anygen.stream import Event, GenerationStarted, GenerationStep, MediumReady, TextDelta
+from anygen.stream import Event, GenerationStarted, GenerationStep, MediumAsked, MediumReady, TextDelta
 
 if TYPE_CHECKING:
     from anygen.pipeline import AnyGenPipeline
@@ -137,12 +137,17 @@ class _Item:
     seed: int
     conversation: Conversation
     reply: list[Segment] = field(default_factory=list)
-    media: dict[Segment, list] = field(default_factory=dict)
+    media: dict[Segment, list[OutputPart]] = field(default_factory=dict)
+    """The candidates of each medium of the reply."""
     error: AnyGenError | None = None
     num_told: int = 0
     """Characters that were reported as text."""
     num_said: int = 0
     """Characters said in this attempt: a second one repeats those of the first."""
+    num_media_told: int = 0
+    """Media that were reported as asked for."""
+    asked: list[str] = field(default_factory=list)
+    """Modalities of the media asked for in this attempt."""
 
 
 class _Schedule:
@@ -202,13 +207,14 @@ class _Schedule:
         with self.clock.measure("encode"):
             inputs = self.pipeline.encode_media(self.pipeline.prepare_inputs([item.conversation for item in items]))
         for item in items:
-            item.num_said = 0
+            item.num_said, item.asked = 0, []
         with self.clock.measure("llm"):
             replies = self.pipeline.decode_replies(
                 inputs,
                 [item.request.parameters for item in items],
                 [item.seed for item in items],
                 on_text=lambda row, text: self.tell(items[row], text),
+                on_medium=lambda row, modality: self.tell_of_medium(items[row], modality),
                 on_step=partial(self.check_wanted, items),
             )
         for item, reply in zip(items, replies, strict=True):
@@ -263,7 +269,9 @@ class _Schedule:
         for request, medium in zip(requests, media, strict=True):
             item, parameters = self.items[request.item], self.parameters(request)
             medium = converted(medium, parameters.output_type)
-            item.media.setdefault(request.segment, []).append(medium)
+            signal = Signal(tokens=self.pipeline.model.config.signals[modality].tokens, condition=request.condition)
+            part = OutputPart(type=modality, media=medium, candidate=request.candidate, signal=signal)
+            item.media.setdefault(request.segment, []).append(part)
             place = request.index * parameters.num_outputs + request.candidate
             self.report(item, MediumReady(modality=modality, media=medium, index=place))
 
@@ -341,6 +349,14 @@ class _Schedule:
         if new:
             item.num_told += len(new)
             self.report(item, TextDelta(text=new))
+
+    def tell_of_medium(self, item: _Item, modality: str) -> None:
+        """Report that a medium was asked for, in a repeated attempt only where the first one did not get to."""
+        index = item.asked.count(modality)
+        item.asked.append(modality)
+        if len(item.asked) > item.num_media_told:
+            item.num_media_told += 1
+            self.report(item, MediumAsked(modality=modality, index=index))
 
     def report(self, item: _Item, event: Event) -> None:
         """One event at a time, though generators run side by side."""

@@ -22,6 +22,15 @@ class TextDelta:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MediumAsked:
+    """The LLM asks for a medium: here is its place among the words. Generators begin when all is said."""
+
+    modality: str
+    index: int
+    """Which medium of its modality in the reply, from 0; candidates are not counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationStarted:
     """A generator begins with all media of one modality."""
 
@@ -56,7 +65,7 @@ class Finished:
     output: AnyGenOutput
 
 
-Event = TextDelta | GenerationStarted | GenerationStep | MediumReady | Finished
+Event = TextDelta | MediumAsked | GenerationStarted | GenerationStep | MediumReady | Finished
 OnEvent = Callable[[Event], None]
 
 

@@ -2,7 +2,7 @@
 
 import json
 import wave
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ from PIL import Image
 
 import anygen
 from anygen import AnyGenError, AnyGenPipeline, Audio, Video
-from anygen.stream import Finished, GenerationStarted, GenerationStep, MediumReady, TextDelta
+from anygen.seeds import derived_generator
+from anygen.stream import Finished, GenerationStarted, GenerationStep, MediumAsked, MediumReady, TextDelta
 
 SETTINGS = {"max_new_tokens": 40, "seed": 0}
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
@@ -149,12 +150,29 @@ def test_a_stream_tells_the_whole_story_in_order(pipe):
     *story, last = events
     assert isinstance(last, Finished) and same(last.output, pipe("a bell", **settings))
     first_medium = next(i for i, event in enumerate(events) if isinstance(event, GenerationStarted))
-    assert all(isinstance(event, TextDelta) for event in story[:first_medium])
-    assert not any(isinstance(event, TextDelta) for event in story[first_medium:])
+    assert all(isinstance(event, TextDelta | MediumAsked) for event in story[:first_medium])
+    assert not any(isinstance(event, TextDelta | MediumAsked) for event in story[first_medium:])
+    said = [getattr(event, "modality", "text") for event in story[:first_medium]]
+    assert [kind for kind, _ in groupby(said)] == [part.type for part in last.output.parts]
     drawing = [event for event in story if getattr(event, "modality", None) == "image"]
-    assert [type(event) for event in drawing] == [GenerationStarted, *[GenerationStep] * 3, MediumReady]
-    assert [(event.step, event.num_steps) for event in drawing[1:4]] == [(1, 3), (2, 3), (3, 3)]
+    assert [type(event) for event in drawing] == [MediumAsked, GenerationStarted, *[GenerationStep] * 3, MediumReady]
+    assert [(event.step, event.num_steps) for event in drawing[2:5]] == [(1, 3), (2, 3), (3, 3)]
     assert np.array_equal(np.array(drawing[-1].media), np.array(last.output.images[0]))
+
+
+def test_a_medium_says_which_tokens_and_which_condition_it_comes_from(pipe):
+    output = pipe("a bell", modalities=["image", "audio"], num_outputs=2, **SETTINGS)
+    media = [part for part in output.parts if part.type != "text"]
+    assert [(part.type, part.candidate) for part in media] == [("image", 0), ("image", 1), ("audio", 0), ("audio", 1)]
+    for part in media:
+        assert part.signal.tokens == pipe.model.config.signals[part.type].tokens
+        shapes = {name: tuple(tensor.shape) for name, tensor in part.signal.condition.tensors.items()}
+        assert shapes == {name: (1, *shape) for name, shape in pipe.generators[part.type].condition_spec.items()}
+    second = media[1]
+    (again,) = pipe.generators["image"].generate(
+        second.signal.condition, generators=[derived_generator(0, "image", 0, 1)]
+    )
+    assert np.abs(np.asarray(again).astype(int) - np.asarray(second.media)).max() <= 1
 
 
 def test_a_stream_may_be_left_and_raises_what_happens(pipe):
