@@ -187,8 +187,9 @@ class AnyGenModel(nn.Module):
     def num_embeddings(self, part: Part) -> int:
         """K: how many LLM embeddings a user's medium takes."""
         if part.type not in self.input_projectors:
-            detail = f"{part.where or 'a part'}: found {part.type}; this model reads {', '.join(self.input_modalities)}"
-            raise AnyGenError("modality_not_supported", detail, found=part.type)
+            read = ", ".join(self.input_modalities)
+            detail = f"{part.where or 'a part'}: found {part.type}; this model reads {read}"
+            raise AnyGenError("modality_not_supported", detail, found=part.type, available=read)
         given = self.encoders[part.type].num_tokens(part.type) if part.features is None else len(part.features)
         return self.input_projectors[part.type].num_tokens(given)
 

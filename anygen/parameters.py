@@ -138,4 +138,4 @@ def _check_number(
 
 
 def _invalid(name: str, found: Any, expected: str) -> AnyGenError:
-    return AnyGenError("invalid_parameter", f"{name}: found {found!r}; expected {expected}", where=name)
+    return AnyGenError("invalid_parameter", f"{name}: found {found!r}; expected {expected}", where=name, expected=expected)

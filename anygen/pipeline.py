@@ -163,7 +163,7 @@ class AnyGenPipeline:
             if modality not in self.generators:
                 made = ", ".join(("text", *self.generators))
                 detail = f"modalities: found {modality}; this model answers in {made}"
-                raise AnyGenError("modality_not_supported", detail, found=modality)
+                raise AnyGenError("modality_not_supported", detail, found=modality, available=made)
         for modality, generator in self.generators.items():
             check_generator_parameters(modality, parameters.of(modality), known=generator.default_parameters)
         if conversation[-1].role != "user":

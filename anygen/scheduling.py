@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 OnItemEvent = Callable[[int, Event], None]
 """Called with (request, event), one call at a time; events of a request are those that `AnyGenPipeline.stream` yields,
 without `Finished`. A generator that needs several batches for one request starts, and counts its steps, in each."""
+OnItemDone = Callable[[int, "AnyGenOutput | AnyGenError"], None]
+"""Called with (request, what became of it) as soon as that is known, once a request, one call at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,6 +108,7 @@ def answer_requests(
     requests: Sequence[ItemRequest],
     *,
     on_event: OnItemEvent | None = None,
+    on_done: OnItemDone | None = None,
     max_batch_size: int = MAX_BATCH_SIZE,
     failures: Literal["returned", "raised"] = "returned",
 ) -> list[AnyGenOutput | AnyGenError]:
@@ -115,6 +118,7 @@ def answer_requests(
         pipeline: answers one call at a time.
         requests: with any mix of parameters.
         on_event: hears what happens to each request as it happens.
+        on_done: hears what became of each request, before the others of its batch are done.
         max_batch_size: conversations, or media of one modality, that go through the model at once.
         failures: "returned" in the place of an output, as an `AnyGenError` with a code that the request also has alone
             (`internal_error` for a bug, with a traceback in the log); or "raised", the first of them.
@@ -125,7 +129,9 @@ def answer_requests(
     Raises:
         torch.AcceleratorError: whatever `failures` says; after it this process can use its device no more.
     """
-    return _Schedule(pipeline, requests, on_event=on_event, max_batch_size=max_batch_size, failures=failures).run()
+    schedule = _Schedule(pipeline, requests, max_batch_size=max_batch_size, failures=failures)
+    schedule.on_event, schedule.on_done = on_event, on_done
+    return schedule.run()
 
 
 @dataclass(kw_only=True, eq=False)
@@ -139,6 +145,10 @@ class _Item:
     reply: list[Segment] = field(default_factory=list)
     media: dict[Segment, list[OutputPart]] = field(default_factory=dict)
     """The candidates of each medium of the reply."""
+    num_prompt_tokens: int = 0
+    num_due: int = 0
+    """Media that are still to be made."""
+    outcome: AnyGenOutput | None = None
     error: AnyGenError | None = None
     num_told: int = 0
     """Characters that were reported as text."""
@@ -153,8 +163,10 @@ class _Item:
 class _Schedule:
     """One call of `answer_requests`."""
 
-    def __init__(self, pipeline, requests, *, on_event, max_batch_size, failures):
-        self.pipeline, self.on_event = pipeline, on_event
+    def __init__(self, pipeline, requests, *, max_batch_size, failures):
+        self.pipeline = pipeline
+        self.on_event: OnItemEvent | None = None
+        self.on_done: OnItemDone | None = None
         self.max_batch_size, self.failures = max_batch_size, failures
         self.clock, self.lock = Clock(), threading.Lock()
         self.items = [
@@ -178,7 +190,7 @@ class _Schedule:
             for batch in self.batches([item for item in self.items if not item.error]):
                 self.attempt(batch, self.decode)
             self.generate_all()
-        return [item.error or self.output(item) for item in self.items]
+        return [item.error or item.outcome for item in self.items]
 
     def output(self, item: _Item) -> AnyGenOutput:
         """What a request comes back as."""
@@ -187,6 +199,8 @@ class _Schedule:
             seed=item.seed,
             timings=self.clock.timings,
             provenance=self.pipeline.provenance(item.request.parameters, item.seed),
+            num_prompt_tokens=item.num_prompt_tokens,
+            num_reply_tokens=sum(len(segment.ids) for segment in item.reply),
         )
 
     # Stages
@@ -217,8 +231,9 @@ class _Schedule:
                 on_medium=lambda row, modality: self.tell_of_medium(items[row], modality),
                 on_step=partial(self.check_wanted, items),
             )
-        for item, reply in zip(items, replies, strict=True):
-            item.reply = reply
+        lengths = inputs.attention_mask.sum(dim=1).tolist()
+        for item, reply, length in zip(items, replies, lengths, strict=True):
+            item.reply, item.num_prompt_tokens = reply, length
 
     def generate_all(self) -> None:
         """Replies to media (steps 8 and 9): the generators side by side, each one batch after the other.
@@ -228,8 +243,11 @@ class _Schedule:
         asked: dict[str, list[MediumRequest]] = {}
         for item in self.items:
             if not item.error:
-                for request in self.pipeline.requests_of(item.reply, item.request.parameters, item.seed, item.index):
+                requests = self.pipeline.requests_of(item.reply, item.request.parameters, item.seed, item.index)
+                for request in requests:
                     asked.setdefault(request.modality, []).append(request)
+                item.num_due = len(requests)
+                self.done(item, num_made=0)
         prepared: dict[str, list[MediumRequest]] = {modality: [] for modality in asked}
         for modality, requests in asked.items():
             for batch in self.batches(requests):
@@ -274,6 +292,7 @@ class _Schedule:
             item.media.setdefault(request.segment, []).append(part)
             place = request.index * parameters.num_outputs + request.candidate
             self.report(item, MediumReady(modality=modality, media=medium, index=place))
+            self.done(item, num_made=1)
 
     # Who goes on, and with whom
 
@@ -321,7 +340,20 @@ class _Schedule:
         """A request's last station, unless it was there before."""
         if self.failures == "raised":
             raise error
-        item.error = item.error or error
+        with self.lock:
+            if item.error is None:
+                item.error = error
+                if self.on_done:
+                    self.on_done(item.index, error)
+
+    def done(self, item: _Item, *, num_made: int) -> None:
+        """The other last station: every medium of the reply is there."""
+        with self.lock:
+            item.num_due -= num_made
+            if item.num_due == 0 and item.error is None:
+                item.outcome = self.output(item)
+                if self.on_done:
+                    self.on_done(item.index, item.outcome)
 
     def check_wanted(self, items: list[_Item]) -> None:
         """End the batch when nobody waits for it any more."""
