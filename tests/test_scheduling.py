@@ -12,7 +12,7 @@ from anygen.messages import read_conversation
 from anygen.outputs import AnyGenOutput
 from anygen.parameters import GenerationParameters
 from anygen.scheduling import ItemRequest, answer_requests, is_out_of_memory
-from anygen.stream import GenerationStarted, GenerationStep, MediumReady, TextDelta
+from anygen.stream import GenerationStarted, GenerationStep, MediumAsked, MediumReady, TextDelta
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
 
@@ -166,8 +166,9 @@ def test_events_say_whose_they_are(pipe):
             assert [event.index for event in ready] == list(range(len(output.of(modality))))
             assert all(event.media is medium for event, medium in zip(ready, output.of(modality), strict=True))
     drawing = [event for event in heard[3] if getattr(event, "modality", None) == "image"]
-    assert [type(event) for event in drawing] == [GenerationStarted, *[GenerationStep] * 3, *[MediumReady] * 2]
-    assert drawing[0].num_media == 2 and [event.step for event in drawing[1:4]] == [1, 2, 3]
+    told = [MediumAsked, GenerationStarted, *[GenerationStep] * 3, *[MediumReady] * 2]
+    assert [type(event) for event in drawing] == told
+    assert drawing[1].num_media == 2 and [event.step for event in drawing[2:5]] == [1, 2, 3]
 
 
 def test_words_of_a_repeated_attempt_are_told_once(pipe, toy_model):
