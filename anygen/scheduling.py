@@ -17,16 +17,15 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from anygen.clock import Clock
 from anygen.decoding import Segment
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition
@@ -86,20 +85,6 @@ class MediumRequest:
     def generator(self) -> torch.Generator:
         """Its random numbers, from the first one on."""
         return derived_generator(self.seed, self.modality, self.index, self.candidate)
-
-
-@dataclass(kw_only=True)
-class Clock:
-    """Seconds by stage."""
-
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the time that the block takes to a stage."""
-        started = time.perf_counter()
-        yield
-        self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
 
 
 @torch.no_grad()
