@@ -15,6 +15,7 @@ PUBLIC_TEXT: dict[str, str] = {
     "modality_not_supported": "This model has no part for the modality asked for.",
     "bad_line": "The line is not a readable record.",
     "duplicate_id": "Two records have the same id.",
+    "nothing_to_answer": "The item holds nothing to answer.",
     # Media handed in
     "media_empty": "The medium holds no data.",
     "media_unreadable": "The medium cannot be read.",
@@ -33,6 +34,8 @@ PUBLIC_TEXT: dict[str, str] = {
     "url_not_allowed": "The address is not one that may be read.",
     "path_not_allowed": "The path is not one that may be read or written.",
     "storage_error": "The result cannot be stored.",
+    "folder_in_use": "Another run is writing to the folder.",
+    "run_mismatch": "The folder holds the results of a different run.",
     # The run
     "generation_not_finite": "The model's output holds values that are not finite numbers.",
     "out_of_memory": "There is not enough memory for this item.",

@@ -23,7 +23,7 @@ from anygen.chat import Inputs
 from anygen.decoding import DecodingConfig, OnMedium, OnText, Segment, decode
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator, StepCallback
-from anygen.media.load import load_media
+from anygen.media.load import load_part
 from anygen.messages import Conversation, Part, is_batch, read_conversations
 from anygen.model import AnyGenModel
 from anygen.outputs import AnyGenOutput, OutputPart
@@ -175,18 +175,11 @@ class AnyGenPipeline:
         """Open the user's media (step 1); the sound track of a film becomes a part after it."""
 
         def loaded(part: Part) -> list[Part]:
-            if part.type == "text" or part.features is not None:
-                return [part]
-            try:
-                medium = load_media(part.type, part.media)
-            except AnyGenError as error:
-                raise AnyGenError(
-                    error.code, f"{part.where}: {error.detail}", **{"where": part.where} | error.fields
-                ) from error
-            parts = [replace(part, media=medium)]
-            if part.type == "video" and medium.audio is not None and "audio" in self.model.input_projectors:
-                parts.append(Part(type="audio", media=medium.audio, where=part.where))
-            return parts
+            part = load_part(part)
+            if part.type == "video" and part.features is None and part.media.audio is not None:
+                if "audio" in self.model.input_projectors:
+                    return [part, Part(type="audio", media=part.media.audio, where=part.where)]
+            return [part]
 
         return tuple(
             replace(turn, parts=tuple(new for part in turn.parts for new in loaded(part)))

@@ -8,6 +8,7 @@ is an `AnyGenError` with one of the `media_...` codes, `invalid_media_array`, `i
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -20,12 +21,26 @@ from anygen.media.limits import DEFAULT_LIMITS, MediaLimits
 from anygen.media.sources import open_source, split_data_url_frames
 from anygen.media.types import Audio, Modality, Video
 
+if TYPE_CHECKING:
+    from anygen.messages import Part
+
 Medium = Image.Image | Video | Audio
 
 
 def load_media(modality: Modality, source: object, *, limits: MediaLimits = DEFAULT_LIMITS) -> Medium:
     """`source` as a medium of `modality`: "image", "video" or "audio". See the three functions below."""
     return {"image": load_image, "video": load_video, "audio": load_audio}[modality](source, limits=limits)
+
+
+def load_part(part: "Part") -> "Part":
+    """A part of a conversation with its medium loaded; errors name its place. Text is left as it is."""
+    if part.type == "text" or part.features is not None:
+        return part
+    try:
+        return replace(part, media=load_media(part.type, part.media))
+    except AnyGenError as error:
+        detail = f"{part.where}: {error.detail}"
+        raise AnyGenError(error.code, detail, **{"where": part.where} | error.fields) from error
 
 
 def load_image(source: object, *, limits: MediaLimits = DEFAULT_LIMITS) -> Image.Image:

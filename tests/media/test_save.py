@@ -6,7 +6,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from anygen.media import Audio, Video, load_video, save_audio, save_image, save_media, save_video
+from anygen.media import Audio, Video, load_media, load_video, save_audio, save_image, save_media, save_video
+from anygen.media.save import read_provenance
 from making import grey_frames, picture, pitch, raises_code, tone
 
 
@@ -64,6 +65,20 @@ def test_the_same_film_gives_the_same_bytes(tmp_path):
     video = Video(frames=grey_frames(8), fps=4.0, audio=Audio(waveform=tone(2.0, 16000), sampling_rate=16000))
     first, second = (save_video(video, tmp_path / f"{name}.mp4").read_bytes() for name in "ab")
     assert first == second
+
+
+def test_every_file_says_how_it_was_made(tmp_path):
+    told = {"prompt": 'a "bell"\n\u00e9\U0001f514 \0', "seed": 2**40, "model": "nano", "version": "1", "image": {"steps": 3}}
+    sound = Audio(waveform=tone(0.5, 16000), sampling_rate=16000)
+    film = Video(frames=grey_frames(8), fps=4.0, audio=sound)
+    for name, medium in {"a.png": picture(), "a.mp4": film, "a.wav": sound, "a.flac": sound}.items():
+        assert read_provenance(save_media(medium, tmp_path / name, provenance=told)) == told
+        plain = save_media(medium, tmp_path / f"plain-{name}")
+        assert read_provenance(plain) is None
+        assert len(plain.read_bytes()) < len((tmp_path / name).read_bytes())
+    np.testing.assert_array_equal(np.asarray(load_media("image", tmp_path / "a.png")), np.asarray(picture()))
+    np.testing.assert_array_equal(load_media("audio", tmp_path / "a.wav").waveform, load_media("audio", tmp_path / "plain-a.wav").waveform)
+    np.testing.assert_array_equal(load_media("video", tmp_path / "a.mp4").frames, load_media("video", tmp_path / "plain-a.mp4").frames)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
