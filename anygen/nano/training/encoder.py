@@ -62,7 +62,7 @@ NANO_ENCODER = ImageBindEncoderConfig(
 )  # fmt: skip
 """A picture is 17 tokens, a film 20, a recording 9, all 128 wide. A film of eight frames gives four clips of two."""
 
-BATCH = {"image": 64, "video": 8, "audio": 24}
+BATCH = {"image": 48, "video": 16, "audio": 12}
 NUM_CAPTIONS = 16
 """Captions a step and modality: whole captions are long, so only some of the pictures bring theirs."""
 PATCH_FAMILIES = ("thing", "color")
@@ -98,9 +98,9 @@ class TrainingPlan:
     """How long: first on a part of each picture's patches, which is cheap, then on whole pictures."""
 
     sparse_steps: int = 3000
-    whole_steps: int = 400
-    whole_rate: float = 5e-4
-    """Peak learning rate of the second part; the first has 1e-3."""
+    whole_steps: int = 1400
+    whole_rate: float = 1e-3
+    """Peak learning rate of the second part; the first has 1e-3 too."""
 
 
 def load_media(pool: Pool, folder: Path, encoder: ImageBindEncoder) -> TrainingMedia:
