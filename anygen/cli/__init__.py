@@ -16,14 +16,17 @@ from contextlib import contextmanager
 import typer
 
 from anygen.cli import exit_codes
+from anygen.cli.batch import batch
 from anygen.cli.chat import chat
+from anygen.cli.demo import demo
 from anygen.cli.evaluate import evaluate
 from anygen.cli.generate import generate
 from anygen.cli.info import info
+from anygen.cli.serve import serve
 from anygen.cli.train import train
 from anygen.errors import AnyGenError
 
-COMMANDS = {"generate": generate, "chat": chat, "train": train, "eval": evaluate, "info": info}
+COMMANDS = {"generate": generate, "batch": batch, "chat": chat, "demo": demo, "train": train, "eval": evaluate, "info": info, "serve": serve}
 
 
 def command_line() -> typer.Typer:

@@ -67,3 +67,29 @@ class StepBars(AbstractContextManager):
 
     def __exit__(self, *exception) -> None:
         self.progress.stop()
+
+
+class CountBar(AbstractContextManager):
+    """A bar over the items of a batch on stderr, with how many failed; no bar without a terminal."""
+
+    def __init__(self):
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(
+            *columns, console=console, redirect_stdout=False, redirect_stderr=False, disable=not console.is_terminal
+        )
+        self.task = self.progress.add_task("starting", total=None)
+        self.num_failed = 0
+
+    def __enter__(self) -> CountBar:
+        self.progress.start()
+        return self
+
+    def show(self, status: str, num_done: int, num_items: int) -> None:
+        """Show that an item ended."""
+        self.num_failed += status == "failed"
+        failed = f", {self.num_failed} failed" if self.num_failed else ""
+        self.progress.update(self.task, description=f"items{failed}", completed=num_done, total=num_items)
+
+    def __exit__(self, *exception) -> None:
+        self.progress.stop()
