@@ -25,7 +25,6 @@ STATUS: dict[str, int] = {
     "request_timeout": 408,
     "request_too_large": 413,
     "media_too_large": 413,
-    "media_type_not_allowed": 415,
     "cancelled": 409,
     "overloaded": 503,
     "not_ready": 503,
