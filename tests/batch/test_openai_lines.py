@@ -1,0 +1,58 @@
+"""Lines of OpenAI's batch format as its documentation has them, and what is refused rather than ignored."""
+
+import pytest
+
+from anygen.batch.items import BatchItem
+from anygen.batch.openai_lines import read_openai_line
+from anygen.errors import AnyGenError
+
+
+def test_a_chat_with_media():
+    content = [
+        {"type": "text", "text": "what is this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
+    ]
+    body = {
+        "model": "gpt-4o", "temperature": 0.5, "max_completion_tokens": 20, "seed": 1, "modalities": ["text", "audio"],
+        "audio": {"voice": "alloy", "format": "wav"}, "stream": False, "n": 1, "top_p": None,
+        "messages": [{"role": "developer", "content": [{"type": "text", "text": "be brief"}]}, {"role": "user", "content": content}],
+    }  # fmt: skip
+    item = BatchItem(id="a", **read_openai_line({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}))
+    system, user = item.conversation()
+    assert system.role == "system" and [part.type for part in user.parts] == ["text", "image", "audio", "video"]
+    assert user.parts[2].media == "data:audio/wav;base64,AAAA"
+    parameters = item.parameters(0)
+    assert (parameters.temperature, parameters.max_new_tokens, parameters.seed) == (0.5, 20, 1)
+    assert parameters.modalities == ["text", "audio"]
+
+
+def test_a_picture():
+    line = {"custom_id": "a", "url": "/v1/images/generations", "body": {"model": "dall-e-3", "prompt": "a bell", "n": 2}}
+    item = BatchItem(id="a", **read_openai_line(line))
+    assert item.parameters(0).num_outputs == 2 and item.modalities == ["image"] and item.prompt == "a bell"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"messages": [{"role": "user", "content": "x"}], "n": 3}, "invalid_parameter"),
+        ({"messages": [{"role": "user", "content": "x"}], "stream": True}, "invalid_parameter"),
+        ({"messages": [{"role": "user", "content": "x"}], "tools": []}, "invalid_parameter"),
+        ({"messages": "x"}, "invalid_request"),
+        ({}, "invalid_request"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, "invalid_request"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://a/b"}}]}]}, "url_not_allowed"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "secret.png"}}]}]}, "url_not_allowed"),
+    ],
+)
+def test_what_is_refused(body, code):
+    with pytest.raises(AnyGenError) as raised:
+        read_openai_line({"custom_id": "a", "url": "/v1/chat/completions", "body": body})
+    assert raised.value.code == code
+
+
+def test_another_endpoint_is_refused():
+    with pytest.raises(AnyGenError, match="/v1/embeddings.*/v1/chat/completions"):
+        read_openai_line({"url": "/v1/embeddings", "body": {}})
