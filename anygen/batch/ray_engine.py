@@ -8,6 +8,7 @@ with `worker_died`. Without a cluster to connect to (RAY_ADDRESS) one is started
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -189,13 +190,10 @@ def start_ray() -> None:
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report home
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False)
-        return
-    ray.init(
-        num_cpus=num_cores(),
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        _node_ip_address="127.0.0.1",
-    )
+        ray.init(**quiet)
+    else:
+        local = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        ray.init(num_cpus=num_cores(), object_store_memory=OBJECT_STORE_BYTES, **local, **quiet)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)

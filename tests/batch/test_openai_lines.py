@@ -22,7 +22,7 @@ def test_a_chat_with_media():
     item = BatchItem(id="a", **read_openai_line({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}))
     system, user = item.conversation()
     assert system.role == "system" and [part.type for part in user.parts] == ["text", "image", "audio", "video"]
-    assert user.parts[2].media == "data:audio/wav;base64,AAAA"
+    assert user.parts[2].media.startswith("data:audio/") and user.parts[2].media.endswith(";base64,AAAA")
     parameters = item.parameters(0)
     assert (parameters.temperature, parameters.max_new_tokens, parameters.seed) == (0.5, 20, 1)
     assert parameters.modalities == ["text", "audio"]
@@ -39,7 +39,9 @@ def test_a_picture():
     [
         ({"messages": [{"role": "user", "content": "x"}], "n": 3}, "invalid_parameter"),
         ({"messages": [{"role": "user", "content": "x"}], "stream": True}, "invalid_parameter"),
-        ({"messages": [{"role": "user", "content": "x"}], "tools": []}, "invalid_parameter"),
+        ({"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}, "invalid_parameter"),
+        ({"messages": [{"role": "user", "content": "x"}], "audio": {"format": "flac"}}, "invalid_parameter"),
+        ({"messages": [{"role": "user", "content": "x"}], "max_token": 5}, "invalid_request"),
         ({"messages": "x"}, "invalid_request"),
         ({}, "invalid_request"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, "invalid_request"),
