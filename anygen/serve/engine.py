@@ -196,7 +196,6 @@ class Engine:
             error = fault
             log.error("the engine ends", exc_info=fault)
         with self.changed:
-            self.pipeline = None
             rest = [*self.closed.take(10**6, shares=self.shares), *self.ready.take(10**6, shares=self.shares), *self.running]
             self.changed.notify_all()
         for ticket in rest:

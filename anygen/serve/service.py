@@ -68,8 +68,8 @@ class Service:
 
     @property
     def context_length(self) -> int:
-        """Tokens that a conversation with its reply may have."""
-        return self.engine.loaded().model.backbone.context_length
+        """Tokens that a conversation with its reply may have, once one was answered; the server may be stopping by then."""
+        return self.engine.pipeline.model.backbone.context_length
 
     def provenance(self, output: AnyGenOutput) -> dict[str, Any]:
         """How a reply was made, for its files."""
