@@ -79,13 +79,13 @@ def build_grid(pipeline: AnyGenPipeline) -> gr.Blocks:
         gr.HTML(header("grid", pipeline.name), elem_id="header", padding=False)
         session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=forget_folder)
         with gr.Row(equal_height=True):
-            box = guarded_box(placeholder="A sentence, a picture, a film or a sound", scale=8)
+            box = guarded_box(placeholder="Say, show or play something", scale=8, min_width=300)
             seed = gr.Number(0, label="Seed", precision=0, scale=1, min_width=100)
         with gr.Row(elem_id="examples"):
             examples = _examples(box)
         status = gr.HTML(padding=False, elem_id="status", min_height=30)
         with gr.Row(elem_id="cells"):
-            words = gr.Textbox(label="Text", lines=8, interactive=False, buttons=["copy"], elem_classes=["cell"])
+            words = gr.Textbox(label="Text", lines=9, interactive=False, buttons=["copy"], elem_classes=["cell"])
             cells = [_cell(modality) for modality in pipeline.generators]
         grid = Grid(Desk(pipeline), folder=box.GRADIO_CACHE)
         box.submit(
@@ -104,9 +104,9 @@ def _cell(modality: str) -> gr.components.Component:
     """Where the medium of one modality is shown."""
     look = {"label": LABELS[modality], "elem_classes": ["cell"], "interactive": False, "buttons": ["download"]}
     if modality == "image":
-        return gr.Image(type="filepath", format="png", height=270, **look)
+        return gr.Image(type="filepath", format="png", height=290, **look)
     if modality == "video":
-        return gr.Video(loop=True, autoplay=True, height=270, **look)
+        return gr.Video(loop=True, autoplay=True, height=290, **look)
     return gr.Audio(type="filepath", **look)
 
 

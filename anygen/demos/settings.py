@@ -22,8 +22,8 @@ BOUNDS = {"num_inference_steps": (1, 100, 1), "guidance_scale": (0.0, 20.0, 0.5)
 MAX_NEW_TOKENS = 512
 
 CHOOSE_ALONE = f"""(chosen) => {{
-    if (chosen.length === 0) return ["{AUTO}"];
-    return chosen[chosen.length - 1] === "{AUTO}" ? ["{AUTO}"] : chosen.filter((name) => name !== "{AUTO}");
+    const auto = chosen.length === 0 || chosen[chosen.length - 1] === "{AUTO}";
+    return [auto ? ["{AUTO}"] : chosen.filter((name) => name !== "{AUTO}")];
 }}"""
 """Run in the page: what was ticked last decides whether it is the model's choice or the visitor's."""
 
