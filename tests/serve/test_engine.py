@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from making import encoded, picture
-from serving import FEW, code, data_url, decoded, image_part, metric, wait_until
+from making import encoded, picture, tone, wav
+from serving import FEW, code, data_url, decoded, error, image_part, metric, wait_until
 
 from anygen.media import load_image
 from anygen.messages import read_conversation
@@ -108,6 +108,32 @@ def test_a_bug_in_a_batch_is_an_internal_error_without_a_traceback(server, monke
     assert code(server.chat("a bell", modalities=["image"], generation=FEW)) == (500, "internal_error")
     monkeypatch.undo()
     assert server.chat("a bell", modalities=["image"], generation=FEW).status_code == 200
+
+
+def test_a_modality_that_the_model_lacks_is_refused_with_what_there_is(server, monkeypatch):
+    model = server.engine.pipeline.model
+    monkeypatch.delitem(model.bridges._modules, "video")
+    monkeypatch.delitem(model.input_projectors._modules, "audio")
+    refused = server.chat("a ball", modalities=["video"])
+    assert code(refused) == (400, "modality_not_supported")
+    assert (error(refused)["found"], error(refused)["available"]) == ("video", "text, image, audio")
+    sound = {"type": "audio_url", "audio_url": {"url": data_url(wav(tone(0.2, 8000), 8000), "audio/wav")}}
+    unheard = server.chat([sound], modalities=["text"])
+    assert code(unheard) == (400, "modality_not_supported") and error(unheard)["available"] == "text, image, video"
+
+
+def test_a_lost_device_ends_the_server_and_every_request_with_it(start, monkeypatch):
+    import torch
+
+    server = start()
+
+    def lost(*arguments, **named):
+        raise torch.AcceleratorError("device-side assert triggered")
+
+    monkeypatch.setattr(server.engine.pipeline, "project", lost)
+    assert code(server.chat("a bell", modalities=["image"], generation=FEW)) == (500, "worker_died")
+    server.thread.join(timeout=30)
+    assert not server.thread.is_alive() and isinstance(server.server.fault, torch.AcceleratorError)
 
 
 def ticket(*media: str) -> Ticket:
