@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,16 +47,17 @@ class BatchRecord(Record):
 class RunFolder:
     """A folder that is open for one run; made by `open_folder`."""
 
-    def __init__(self, path: Path, results: BinaryIO):
+    def __init__(self, path: Path, results: RawIOBase):
         self.path, self.results = path, results
         self.done: dict[str, tuple[str, str]] = {}
         """name of an id -> (status, digest of the request)"""
 
     def append(self, record: BatchRecord, name: str) -> None:
         """Add a record and wait until it is on disk. Raises `storage_error`; then the file ends as it did before."""
-        end = self.results.seek(0, os.SEEK_END)
+        end, line = self.results.seek(0, os.SEEK_END), record.to_json().encode() + b"\n"
         try:
-            self.results.write(record.to_json().encode() + b"\n")
+            while line:  # a full disk may take a part
+                line = line[self.results.write(line) :]
             sync(self.results)
         except OSError as error:
             with suppress(OSError):
@@ -65,16 +67,17 @@ class RunFolder:
 
     def drop(self, is_dropped: Callable[[str, dict], bool]) -> None:
         """Take out records by (name, record), all at once or, when the run is killed meanwhile, not at all."""
-        kept = [(name, line) for name, record, line in self.lines() if not is_dropped(name, record)]
-        if len(kept) < len(self.done):
-            self.rewrite(line for _, line in kept)
-            self.done = {name: self.done[name] for name, _ in kept}
+        dropped = {name for name, record, _ in self.lines() if is_dropped(name, record)}
+        if dropped:
+            self.rewrite(line for name, _, line in self.offsets() if name not in dropped)
+            self.done = {name: end for name, end in self.done.items() if name not in dropped}
 
     def put_in_order(self, order: Mapping[str, int]) -> None:
         """Put the records in the order of the input, those of ids that it no longer holds at the end."""
         places = [(order.get(name, len(order)), start, len(line)) for name, start, line in self.offsets()]
         if any(one[0] > other[0] for one, other in zip(places, places[1:], strict=False)):
-            self.rewrite(self.line_at(start, length) for _, start, length in sorted(places))
+            with open(self.path / RESULTS, "rb") as file:
+                self.rewrite(_read_block(file, start, start + length) for _, start, length in sorted(places))
 
     def rewrite(self, lines: Iterator[bytes]) -> None:
         """Put other lines in the place of all."""
@@ -97,27 +100,16 @@ class RunFolder:
 
     def offsets(self) -> Iterator[tuple[str, int, bytes]]:
         """The name, the place in the file and the line of each item that is done. Raises `bad_line`."""
-        self.results.seek(0)
-        start, number = 0, 0
-        while line := self.results.readline():
-            number += 1
-            try:
-                name = BatchItem(id=json.loads(line)["id"]).name
-            except (ValueError, TypeError, KeyError) as error:
-                place = f"{self.path / RESULTS}, line {number}"
-                raise AnyGenError("bad_line", f"{place}: {error!r}; mend or move the file") from error
-            yield name, start, line
-            start += len(line)
-            self.results.seek(start)
-
-    def line_at(self, start: int, length: int) -> bytes:
-        """The bytes of one line."""
-        self.results.seek(start)
-        return self.results.read(length)
-
-    def media_folder(self, name: str) -> Path:
-        """Where the media of an id go."""
-        return self.path / MEDIA / name[:2]
+        start = 0
+        with open(self.path / RESULTS, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    name = BatchItem(id=json.loads(line)["id"]).name
+                except (ValueError, TypeError, KeyError) as error:
+                    place = f"{self.path / RESULTS}, line {number}"
+                    raise AnyGenError("bad_line", f"{place}: {error!r}; mend or move the file") from error
+                yield name, start, line
+                start += len(line)
 
 
 @contextmanager
@@ -187,12 +179,16 @@ def set_aside(path: Path) -> Path:
     return earlier
 
 
-def open_results(path: Path) -> BinaryIO:
-    """The file of records, to be read and appended to, without what follows its last newline."""
-    file = open(path, "a+b")
+def open_results(path: Path) -> RawIOBase:
+    """The file of records, to be appended to, without what follows its last newline.
+
+    Not buffered: what could not be written must not be tried again when the file is closed.
+    """
+    file = open(path, "a+b", buffering=0)
     size = file.seek(0, os.SEEK_END)
     end = size
-    while end and (block := _read_block(file, max(0, end - 2**16), end)) is not None:
+    while end:
+        block = _read_block(file, max(0, end - 2**16), end)
         if b"\n" in block:
             end = end - len(block) + block.rindex(b"\n") + 1
             break
@@ -202,12 +198,12 @@ def open_results(path: Path) -> BinaryIO:
     return file
 
 
-def _read_block(file: BinaryIO, start: int, end: int) -> bytes:
+def _read_block(file: BinaryIO | RawIOBase, start: int, end: int) -> bytes:
     file.seek(start)
     return file.read(end - start)
 
 
-def sync(file: BinaryIO) -> None:
+def sync(file: BinaryIO | RawIOBase) -> None:
     """Wait until what was written is on disk."""
     file.flush()
     os.fsync(file.fileno())

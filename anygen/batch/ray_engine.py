@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anygen.batch.folder import MEDIA, sync, sync_folder
+from anygen.batch.folder import LOG, MEDIA, sync, sync_folder
 from anygen.batch.items import BatchItem
 from anygen.batch.local import MAX_ATTEMPTS
 from anygen.batch.work import (
@@ -35,6 +35,8 @@ from anygen.errors import AnyGenError
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Of a cluster that is started here: shared memory for what is on its way; Ray spills the rest to disk."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,14 +147,15 @@ class RayEngine:
         except ImportError as error:
             raise AnyGenError("invalid_request", "--engine ray needs Ray; pip install 'anygen[ray]'") from error
         is_ours = not ray.is_initialized()
-        if is_ours:
-            start_ray()
         try:
+            if is_ours:
+                start_ray()
             ray.data.DataContext.get_current().enable_progress_bars = False
             attempts = ray.remote(Attempts).options(num_cpus=0).remote()
             cluster = ray.cluster_resources()
             share = {"num_gpus": 1} if cluster.get("GPU") else {"num_cpus": cluster["CPU"] / self.settings.workers}
-            answered = ray.data.from_items([{"chunk": chunk} for chunk in chunks]).map_batches(
+            rows = [{"chunk": chunk} for chunk in chunks]
+            answered = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(  # a block ends as a whole
                 ChunkActor,
                 fn_constructor_kwargs={"settings": self.settings, "attempts": attempts},
                 batch_size=1,
@@ -162,6 +165,9 @@ class RayEngine:
             for row in answered.iter_rows():
                 for item, outcome in row["ended"]:
                     yield Answered(item=item, outcome=self.written(item, outcome))
+        except ray.exceptions.RayError as error:
+            log.error("Ray ended the run", exc_info=error)
+            raise AnyGenError("worker_died", f"Ray ended the run ({type(error).__name__}); see {LOG}") from error
         finally:
             if is_ours:
                 ray.shutdown()
@@ -186,14 +192,19 @@ class RayEngine:
 
 
 def start_ray() -> None:
-    """Connect to the cluster that RAY_ADDRESS names, or start one here that nobody else can reach."""
+    """Connect to the cluster that RAY_ADDRESS names, or start one here that nobody else can reach.
+
+    Raises `worker_died` where neither can be done.
+    """
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report home
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-    else:
-        local = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        ray.init(num_cpus=num_cores(), object_store_memory=OBJECT_STORE_BYTES, **local, **quiet)
+    local = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    local |= {"num_cpus": num_cores(), "object_store_memory": OBJECT_STORE_BYTES}
+    try:
+        ray.init(**quiet, **({} if os.environ.get("RAY_ADDRESS") else local))
+    except Exception as error:  # Ray raises what it likes here, plain Exception among it
+        log.error("Ray does not start", exc_info=error)
+        raise AnyGenError("worker_died", f"Ray does not start: {str(error).splitlines()[0]}; see {LOG}") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)

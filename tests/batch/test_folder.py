@@ -91,7 +91,8 @@ def test_another_run_is_refused_with_the_difference_and_kept_by_force(tmp_path):
     fill(tmp_path, ["a"])
     (tmp_path / "media").mkdir()
     other = {"model": {"name": "nano", "sha256": "bb"}, "parameters": {"seed": 0}}
-    with pytest.raises(AnyGenError, match="model.sha256: found 'bb', expected 'aa'.*--force") as raised, open_folder(tmp_path, other):
+    expected = "model.sha256: found 'bb', expected 'aa'.*--force"
+    with pytest.raises(AnyGenError, match=expected) as raised, open_folder(tmp_path, other):
         pass
     assert raised.value.code == "run_mismatch" and ids(tmp_path) == ["a"]
     for number in (1, 2):
@@ -140,3 +141,28 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path):
     with pytest.raises(AnyGenError) as raised:
         fill(tmp_path / "file", ["a"])
     assert raised.value.code == "storage_error"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit on the size of files")
+def test_a_disk_that_fills_up_within_a_record_leaves_whole_records(tmp_path):
+    code = f"""
+import resource
+from pathlib import Path
+from anygen.batch.folder import BatchRecord, open_folder
+from anygen.batch.items import BatchItem
+from anygen.errors import AnyGenError
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    with open_folder(Path({str(tmp_path)!r}), {RUN!r}) as folder:
+        for id in "abcdefgh":
+            record = BatchRecord(id=id, status="ok", model="nano", seed=0, fingerprint="f", request="r")
+            folder.append(record, BatchItem(id=id).name)
+except AnyGenError as error:
+    print(error.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("storage_error\n", "")
+    assert (tmp_path / "results.jsonl").read_bytes().endswith(b"\n") and len(ids(tmp_path)) > 1
+    found = len(ids(tmp_path))
+    fill(tmp_path, "abcdefgh"[found:])
+    assert ids(tmp_path) == list("abcdefgh")

@@ -94,7 +94,8 @@ def test_tables_of_text(tmp_path, suffix):
     rows = [["id", "prompt", "modalities", "image", "note"], ["a", '"two\nlines"', '"image,audio"', "", "x"]]
     rows += [["", "b", "", "sub/p.png", ""], ["c", "  ", "", "", ""], ["d", "caf\u00e9", "", "", ""]]
     path = tmp_path / f"in.{suffix}"
-    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(comma.join(row) for row in rows).encode() + b"\r\ne" + comma.encode() + b"\xff\r\n")
+    text = "\r\n".join(comma.join(row) for row in rows).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + text + b"\r\ne" + comma.encode() + b"\xff\r\n")
     a, b, c, d, e = read(path, text_column="prompt")
     assert a.messages[0]["content"] == [{"type": "text", "text": "two\nlines"}] and a.modalities == ["image", "audio"]
     assert b.id == "row-4" and b.messages[0]["content"][0] == {"type": "image", "image": str(tmp_path / "sub/p.png")}

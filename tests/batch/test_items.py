@@ -22,8 +22,8 @@ def test_seeds_come_from_the_run_and_the_id_unless_the_item_has_one():
 def test_the_request_is_what_is_asked():
     asked = BatchItem(id="a", messages="x", params={"seed": 1})
     assert asked.request == BatchItem(id="b", messages="x", params={"seed": 1}).request
-    others = [BatchItem(id="a", messages="y"), BatchItem(id="a", messages="x", modalities=["image"]), BatchItem(id="a", messages=b"x")]
-    assert len({item.request for item in (asked, *others)}) == 4
+    others = [{"messages": "y"}, {"messages": "x", "modalities": ["image"]}, {"messages": b"x"}]
+    assert len({asked.request, *(BatchItem(id="a", **other).request for other in others)}) == 4
 
 
 def test_paths_are_seen_from_the_folder_and_nothing_else_is_touched(tmp_path):

@@ -46,7 +46,10 @@ class Echo:
 @pytest.fixture
 def answer(tmp_path):
     def answer(prompts, *, batch_size=4, workers=1, wanted=None):
-        items = [prompt if isinstance(prompt, BatchItem) else BatchItem(id=f"{i}", messages=prompt) for i, prompt in enumerate(prompts)]
+        items = [
+            prompt if isinstance(prompt, BatchItem) else BatchItem(id=str(index), messages=prompt)
+            for index, prompt in enumerate(prompts)
+        ]
         names = frozenset(item.name for item in items if wanted is None or item.id in wanted)
         pieces = [items[i : i + batch_size] for i in range(0, len(items), batch_size)]
         chunks = (Chunk(items=piece, wanted=names & {item.name for item in piece}) for piece in pieces)

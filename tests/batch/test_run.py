@@ -45,7 +45,8 @@ def request(index: int) -> dict:
         shown = [{"type": "image", "image": "nowhere.png"}]
         return {"id": id, "messages": [{"role": "user", "content": shown}], "params": broken}
     modality = ["image", "audio", "video"][kind % 3]
-    return {"id": id, "text": f"a cat {index}", "modalities": [modality], "params": SHORT | {modality: {"num_inference_steps": 10}}}
+    params = SHORT | {modality: {"num_inference_steps": 10}}
+    return {"id": id, "text": f"a cat {index}", "modalities": [modality], "params": params}
 
 
 @pytest.fixture(scope="module")
