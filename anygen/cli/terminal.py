@@ -76,7 +76,12 @@ class CountBar(AbstractContextManager):
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.progress = Progress(
-            *columns, console=console, redirect_stdout=False, redirect_stderr=False, disable=not console.is_terminal
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not console.is_terminal,
         )
         self.task = self.progress.add_task("starting", total=None)
         self.num_failed = 0
