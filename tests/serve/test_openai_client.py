@@ -169,7 +169,8 @@ def test_sounds(server):
 
 
 def test_videos_are_jobs(client, server):
-    job = client.videos.create(model="nano", prompt="a red ball moves left", extra_body={"generation": json.dumps(FEW), "seed": 4})
+    more = {"generation": json.dumps(FEW), "seed": 4}
+    job = client.videos.create(model="nano", prompt="a red ball moves left", extra_body=more)
     assert job.id.startswith("video_") and job.status in ("queued", "in_progress") and job.seconds == "2"
     done = client.videos.poll(job.id, poll_interval_ms=50)
     assert (done.status, done.progress, done.size, done.error) == ("completed", 100, "64x64", None)
@@ -197,7 +198,8 @@ def test_a_video_may_start_from_a_picture(client):
 
 
 def test_a_video_that_is_not_ready_has_no_content(client):
-    job = client.videos.create(prompt="a red ball", extra_body={"generation": json.dumps({"video": {"num_inference_steps": 100}})})
+    more = {"generation": json.dumps({"video": {"num_inference_steps": 100}})}
+    job = client.videos.create(prompt="a red ball", extra_body=more)
     with pytest.raises(openai.BadRequestError) as raised:
         client.videos.download_content(job.id)
     assert raised.value.code == "invalid_request" and raised.value.body["expected"] == "completed"
