@@ -43,7 +43,8 @@ FAULTS: dict[int, Fault] = {
         "server": "serve/test_requests: test_prompts_that_are_too_long",
     }),
     4: Fault("NUL, surrogates, bidi marks in text and ids", {
-        "python": "test_messages: test_a_fault_is_named_with_its_place; test_records: test_an_id_says_nothing_of_the_words_and_is_given_once",
+        "python": "test_messages: test_a_fault_is_named_with_its_place; test_records: "
+        "test_an_id_says_nothing_of_the_words_and_is_given_once",
         "batch": "batch/test_items: test_names_are_hashes_of_ids",
         "server": "serve/test_requests: test_conversations_that_are_none test_signal_tokens_and_placeholders_in_text_are_text",
     }),
@@ -67,7 +68,8 @@ FAULTS: dict[int, Fault] = {
     }),
     9: Fault("a cut picture", {
         "media": "media/test_image_file: test_cut_files test_an_open_image_that_is_cut",
-        "server": "serve/test_requests: test_pictures_that_are_none; serve/test_engine: test_one_bad_medium_spoils_no_other_request",
+        "server": "serve/test_requests: test_pictures_that_are_none; serve/test_engine: "
+        "test_one_bad_medium_spoils_no_other_request",
     }),
     10: Fault("a picture that is a bomb", {
         "media": "media/test_image_file: test_bombs_are_refused_by_their_header test_the_limits_of_the_caller_count",
@@ -87,7 +89,8 @@ FAULTS: dict[int, Fault] = {
         "media/test_mutations: test_damaged_files_end_as_a_medium_or_with_a_code",
     }),
     15: Fault("play lists as films", {
-        "media": "media/test_decode_worker: test_play_lists_are_refused_and_open_nothing test_the_confined_process_can_open_nothing",
+        "media": "media/test_decode_worker: test_play_lists_are_refused_and_open_nothing "
+        "test_the_confined_process_can_open_nothing",
         "server": "serve/test_requests: test_films_and_sounds_that_are_none",
     }),
     16: Fault("films without frames, sound, rate or sense of time", {
@@ -101,18 +104,21 @@ FAULTS: dict[int, Fault] = {
     }),
     18: Fault("a decoder that hangs", {"media": "media/test_decode: test_the_decoder_is_killed_at_its_deadline"}),
     19: Fault("odd sounds", {
-        "media": "media/test_decode: test_silence_one_sample_and_none test_eight_channels_become_one test_high_rates_are_brought_down "
+        "media": "media/test_decode: test_silence_one_sample_and_none test_eight_channels_become_one "
+        "test_high_rates_are_brought_down "
         "test_sound_formats",
         "server": "serve/test_requests: test_films_and_sounds_that_are_none",
     }),
     20: Fault("values that are not finite", {
-        "media": "media/test_arrays: test_values_that_are_not_finite; media/test_save: test_values_that_are_not_finite_are_never_written; "
+        "media": "media/test_arrays: test_values_that_are_not_finite; media/test_save: "
+        "test_values_that_are_not_finite_are_never_written; "
         "media/test_decode: test_sound_files_with_values_that_are_not_finite",
         "python": "test_decoding: test_states_that_are_not_finite_end_the_call; "
         "generators/test_contract: test_values_that_are_not_finite_are_never_given_out",
     }),
     21: Fault("arrays of the wrong type or shape", {
-        "media": "media/test_arrays: test_every_clear_picture_is_the_same_picture test_unclear_pictures_are_refused_with_their_shape "
+        "media": "media/test_arrays: test_every_clear_picture_is_the_same_picture "
+        "test_unclear_pictures_are_refused_with_their_shape "
         "test_unclear_sounds_are_refused",
     }),
     22: Fault("base64 that is none, or too much", {
@@ -149,7 +155,8 @@ FAULTS: dict[int, Fault] = {
         "test_a_line_that_is_no_item_costs_itself_only; batch/test_run: test_wrong_usage_is_status_2_before_anything_is_loaded",
     }),
     28: Fault("lines that are none", {
-        "batch": "batch/test_inputs: test_a_line_that_is_no_item_costs_itself_only test_a_line_without_end_is_not_read_into_memory",
+        "batch": "batch/test_inputs: test_a_line_that_is_no_item_costs_itself_only "
+        "test_a_line_without_end_is_not_read_into_memory",
     }),
     29: Fault("parameters out of bounds", {
         "python": "test_pipeline: test_a_wrong_parameter_is_named_with_its_rule",
@@ -184,9 +191,11 @@ FAULTS: dict[int, Fault] = {
         "test_what_is_not_done_in_time_is_given_up",
     }),
     35: Fault("a disk that is full or shut", {
-        "batch": "batch/test_folder: test_a_full_disk_is_a_storage_error test_a_folder_that_cannot_be_written_is_a_storage_error; "
+        "batch": "batch/test_folder: test_a_full_disk_is_a_storage_error "
+        "test_a_folder_that_cannot_be_written_is_a_storage_error; "
         "batch/test_local: test_a_disk_that_is_full_ends_the_run",
-        "cli": "test_records: test_a_folder_that_cannot_be_made_is_a_storage_error test_a_medium_that_cannot_be_written_leaves_no_file",
+        "cli": "test_records: test_a_folder_that_cannot_be_made_is_a_storage_error "
+        "test_a_medium_that_cannot_be_written_leaves_no_file",
         "media": "media/test_save: test_places_that_cannot_be_written test_a_write_that_fails_leaves_the_old_file",
     }),
     36: Fault("two runs, or another run, in one folder", {
@@ -208,7 +217,8 @@ FAULTS: dict[int, Fault] = {
         "demo": "demos/test_chat: test_a_visitor_who_leaves_frees_the_desk",
     }),
     40: Fault("training that meets damage", {
-        "training": "nano/training/test_loop: test_a_step_that_is_not_finite_is_skipped test_a_resumed_run_ends_where_the_unbroken_one_does",
+        "training": "nano/training/test_loop: test_a_step_that_is_not_finite_is_skipped "
+        "test_a_resumed_run_ends_where_the_unbroken_one_does",
     }, "damaged samples and another number of workers: nano's recipe renders its own data, in one process"),
 }  # fmt: skip
 

@@ -9,6 +9,11 @@ from making import encoded, film, picture, png_header, silent_wav, tone, wav
 from serving import FEW, code, data_url, error, image_part
 
 TEXT = {"type": "text", "text": "what is this?"}
+
+
+def sound_part(**more):
+    return {"type": "input_audio", "input_audio": {"data": "AAAA"}} | more
+
 PNG = data_url(encoded(picture(), "PNG"))
 
 
@@ -30,12 +35,13 @@ def post(server, body, path="/v1/chat/completions", **options):
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {"ulr": PNG}}]}], "messages[0].content[0]"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": PNG}]}], "messages[0].content[0]"),
         ([{"role": "user", "content": [image_part(PNG) | {"video_url": {"url": PNG}}]}], "messages[0].content[0]"),
-        ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA"}, "x": 1}]}], "messages[0].content[0]"),
-        ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "A", "format": "exe"}}]}], "messages[0].content[0]"),
+        ([{"role": "user", "content": [sound_part(x=1)]}], "messages[0].content[0]"),
+        ([{"role": "user", "content": [sound_part(input_audio={"data": "A", "format": "exe"})]}], "messages[0].content[0]"),
         ([{"role": "system", "content": [image_part(PNG)]}], "messages[0].content[0]"),
         ([{"role": "user", "content": "a"}, {"role": "user", "content": [TEXT, {"type": "text"}]}], "messages[1].content[1]"),
         ([{"role": "assistant", "tool_calls": [{"id": "x"}]}], "messages[0].tool_calls"),
-        ([{"role": "user", "content": "x"}] * 300, "messages"), ([{"role": "user", "content": [image_part(PNG)] * 17}], "messages"),
+        ([{"role": "user", "content": "x"}] * 300, "messages"),
+        ([{"role": "user", "content": [image_part(PNG)] * 17}], "messages"),
         ([{"role": "user", "content": "a\ud800b"}], "messages[0].content[0].text"),
         ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "messages[-1].role"),
     ],
@@ -60,7 +66,8 @@ def test_conversations_that_are_none(server, messages, param):
         ({"generation": {"video": {"num_inference_steps": 10**6}}}, "generation.video.num_inference_steps"),
         ({"generation": {"audio": {"guidance_scale": "much"}}}, "generation.audio.guidance_scale"),
         ({"generation": {"num_outputs": 65}}, "generation.num_outputs"),
-        ({"generation": {"image": {"height": 513}}}, "image['height']"), ({"generation": {"video": {"num_frames": 6}}}, "video['num_frames']"),
+        ({"generation": {"image": {"height": 513}}}, "image['height']"),
+        ({"generation": {"video": {"num_frames": 6}}}, "video['num_frames']"),
         ({"audio": {"format": "mp3", "voice": "alloy"}}, "audio.format"),
     ],
 )  # fmt: skip
@@ -180,7 +187,8 @@ def test_films_and_sounds_that_are_none(server):
     [
         (PNG.replace("A", " ", 1), "invalid_base64"), (PNG[:-3] + "!", "invalid_base64"), ("data:image/png,x", "invalid_base64"),
         ("data:image/png;base64", "invalid_base64"), ("data:video/jpeg;base64," + "," * 9999, "invalid_base64"),
-        ("http://127.0.0.1/x.png", "url_not_allowed"), ("https://[::1]/", "url_not_allowed"), ("http://2130706433/", "url_not_allowed"),
+        ("http://127.0.0.1/x.png", "url_not_allowed"), ("https://[::1]/", "url_not_allowed"),
+        ("http://2130706433/", "url_not_allowed"),
         ("http://169.254.169.254/latest/meta-data", "url_not_allowed"), ("http://ok\\@bad/", "url_not_allowed"),
         ("ftp://example.com/x", "url_not_allowed"), ("javascript:alert(1)", "url_not_allowed"), ("concat:a|b", "url_not_allowed"),
         ("subfile:,,start,0,end,9,,:/etc/passwd", "url_not_allowed"), ("file:///etc/passwd", "path_not_allowed"),
