@@ -41,9 +41,9 @@ class JudgeTrainingConfig:
     """How one judge is trained. The defaults take some fifteen minutes of one CPU core."""
 
     kind: JudgeKind
-    num_scenes: int = 30_000
+    num_scenes: int = 20_000
     """scenes that are rendered once and kept in memory, 50 kB each"""
-    num_epochs: int = 10
+    num_epochs: int = 12
     batch_size: int = 64
     learning_rate: float = 3e-3
     num_fresh: int = 2_000

@@ -55,7 +55,7 @@ class JudgeConfig:
     """Shape of one judge."""
 
     kind: JudgeKind
-    widths: tuple[int, ...] = (32, 64, 128, 192)
+    widths: tuple[int, ...] = (24, 48, 96, 192)
     """Channels after each halving of the picture; the middle ones get a second convolution."""
 
     def __post_init__(self):

@@ -27,7 +27,7 @@ from anygen.training.stages import STAGES, freeze_for, stage_losses
 LOOPS = {
     "input_projectors": LoopConfig(steps=800, learning_rate=2e-3, warmup_steps=20, log_every=20, weight_decay=0.0),
     "output_projectors": LoopConfig(steps=1000, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
-    "instruction": LoopConfig(steps=1500, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
+    "instruction": LoopConfig(steps=1450, learning_rate=1e-3, warmup_steps=50, log_every=20, weight_decay=0.0),
 }
 BATCH_SIZE = 28
 MAKING = ("draw", "film", "play", "bare caption", "forced media", "several media")

@@ -23,7 +23,7 @@ from anygen.media.types import Audio, Video
 from anygen.messages import Part, Turn
 from anygen.nano.architecture import VIDEO_FPS
 from anygen.nano.training.pools import Pool
-from anygen.nano.world.dialogues import TASK_WEIGHTS, DialoguePart, sample_dialogue
+from anygen.nano.world.dialogues import TASK_WEIGHTS, Dialogue, DialoguePart, sample_conversation, sample_dialogue
 from anygen.nano.world.scene import Scene
 from anygen.training.stages import Example
 
@@ -79,18 +79,22 @@ class ExampleSource:
         self.weights = [TASK_WEIGHTS[task] for task in self.tasks]
 
     def draw(self, rng: random.Random) -> Example:
-        """One example; a dialogue whose user shows a medium that no pool has is drawn again."""
-        while True:
-            task = rng.choices(self.tasks, weights=self.weights)[0]
-            dialogue = sample_dialogue(rng, "train", task=task, sample=lambda modality: self._scene(modality, rng))
-            shown = [part for turn in dialogue.turns if turn.role == "user" for part in turn.media]
-            if all(part.scene in self.pools[part.type].index_of for part in shown):
-                break
+        """One example: a dialogue of the tasks, sometimes with others before it."""
+        dialogue = sample_conversation(rng, lambda: self._dialogue(rng))
         turns = tuple(
             Turn(role=turn.role, parts=tuple(self._part(part, turn.role) for part in turn.parts)) for turn in dialogue.turns
         )
         made = [part for turn in dialogue.turns if turn.role == "assistant" for part in turn.media]
         return Example(conversation=turns, latents=tuple(self._latents(part) for part in made))
+
+    def _dialogue(self, rng: random.Random) -> Dialogue:
+        """A dialogue; one whose user shows a medium that no pool has is drawn again."""
+        while True:
+            task = rng.choices(self.tasks, weights=self.weights)[0]
+            dialogue = sample_dialogue(rng, "train", task=task, sample=lambda modality: self._scene(modality, rng))
+            shown = [part for turn in dialogue.turns if turn.role == "user" for part in turn.media]
+            if all(part.scene in self.pools[part.type].index_of for part in shown):
+                return dialogue
 
     def _scene(self, modality: str, rng: random.Random) -> Scene:
         pool = self.pools[modality].pool

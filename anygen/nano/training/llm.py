@@ -26,7 +26,7 @@ from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.training.caption_encoder import AttributeHeads, attribute_loss
 from anygen.nano.training.loop import LoopConfig, fit, log, python_random
 from anygen.nano.world.captions import has_place
-from anygen.nano.world.dialogues import TASKS, Dialogue, sample_dialogue
+from anygen.nano.world.dialogues import TASKS, Dialogue, sample_conversation, sample_dialogue
 from anygen.nano.world.requests import is_lone
 from anygen.nano.world.scene import Scene
 from anygen.nano.world.turns import MEDIA, DialoguePart, DialogueTurn
@@ -41,9 +41,9 @@ AMBIGUOUS_TASKS = ("forced media",)
 class PretrainingConfig:
     """What a step of the LLM's pretraining reads."""
 
-    rows: int = 8
+    rows: int = 6
     """Rows of a batch."""
-    row_length: int = 128
+    row_length: int = 192
     """Tokens of a row, into which whole dialogues are packed; longer dialogues are cut."""
     prompt_weight: float = 0.1
     """Weight of the loss on tokens that the assistant does not say (those it says have weight 1)."""
@@ -175,7 +175,7 @@ def pack(encoder: DialogueEncoder, rng: random.Random, config: PretrainingConfig
     for row in range(config.rows):
         start, segment = 0, 1
         while start < config.row_length:
-            encoded = encoder.dialogue(sample_dialogue(rng), rng)
+            encoded = encoder.dialogue(sample_conversation(rng, lambda: sample_dialogue(rng)), rng)
             if start > 0 and start + len(encoded.ids) > config.row_length:
                 break
             length = min(len(encoded.ids), config.row_length - start)

@@ -14,7 +14,7 @@ from anygen.nano.world import crossings, edits, questions, requests, smalltalk
 from anygen.nano.world.scene import SPLITS, Scene
 from anygen.nano.world.turns import Dialogue, DialoguePart, DialogueTurn, Speaker
 
-__all__ = ["TASKS", "TASK_WEIGHTS", "Dialogue", "DialoguePart", "DialogueTurn", "sample_dialogue"]
+__all__ = ["TASKS", "TASK_WEIGHTS", "Dialogue", "DialoguePart", "DialogueTurn", "sample_conversation", "sample_dialogue"]
 
 TASKS: dict[str, Callable[[Speaker], tuple[DialogueTurn, ...]]] = {
     "describe image": questions.describe_image,
@@ -73,3 +73,14 @@ def sample_dialogue(
     if task not in TASKS:
         raise ValueError(f"task={task!r} is not one of {', '.join(TASKS)}")
     return Dialogue(task=task, turns=tuple(TASKS[task](Speaker(rng, split=split, sample=sample))))
+
+
+def sample_conversation(rng: random.Random, draw: Callable[[], Dialogue], *, changes: float = 0.3) -> Dialogue:
+    """A dialogue from `draw`, before it with the chance of `changes` another one, and again: people change the subject.
+
+    Without this a model takes every request for an edit of the last one. The task is that of the last dialogue.
+    """
+    dialogue = draw()
+    while rng.random() < changes:
+        dialogue = Dialogue(task=dialogue.task, turns=draw().turns + dialogue.turns)
+    return dialogue
