@@ -14,6 +14,7 @@ TEXT = {"type": "text", "text": "what is this?"}
 def sound_part(**more):
     return {"type": "input_audio", "input_audio": {"data": "AAAA"}} | more
 
+
 PNG = data_url(encoded(picture(), "PNG"))
 
 
