@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from anygen.cli.request import load_pipeline
+from anygen.cli.terminal import say
 
 APPS = ("chat", "grid")
 
@@ -31,6 +32,8 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="anygen-demo-", ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and results, gone when the page is
         pipeline = load_pipeline(model)
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            say(f"whoever reaches {host} can use this page and this machine's time: it asks for no password")
         from anygen.demos.launch import launch
 
         launch(pipeline, app, host=host, port=port)

@@ -16,7 +16,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream"]
 FLAGS += ["--use-fake-ui-for-media-stream"]  # a microphone that beeps
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-PATIENCE = 90_000
+PATIENCE = 180_000
 """Milliseconds that a reply may take on a busy machine."""
 
 KEEP_PLAYERS = """
