@@ -64,7 +64,14 @@ class Command:
         self.lines = [self.process.stderr.readline()]
         self.port = int(re.search(r":(\d+)/v1", self.lines[0])[1])
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=300, trust_env=False)
-        wait_until(lambda: self.http.get("/ready").status_code == 200, seconds=900)
+        wait_until(self.is_ready, seconds=900)
+
+    def is_ready(self) -> bool:
+        """Whether it takes requests; on a busy machine a kept connection may be closed before it is used again."""
+        try:
+            return self.http.get("/ready").status_code == 200
+        except httpx.TransportError:
+            return False
 
     @property
     def memory(self) -> int:
