@@ -27,8 +27,8 @@ from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
 
 SAMPLING = {
     "image": {"num_inference_steps": 20, "guidance_scale": 3.0},
-    "video": {"num_inference_steps": 16, "guidance_scale": 3.0},
-    "audio": {"num_inference_steps": 20, "guidance_scale": 3.0},
+    "video": {"num_inference_steps": 16, "guidance_scale": 2.0},
+    "audio": {"num_inference_steps": 20, "guidance_scale": 1.5},
 }
 """Sampling parameters that are used when the user gives none."""
 OUTPUT_PROJECTOR = OutputProjectorConfig(hidden_dim=128, num_layers=2, num_heads=4, feedforward_dim=512)
