@@ -174,7 +174,7 @@ def _chatbot() -> tuple[gr.Chatbot, list]:
     ]
     chatbot = gr.Chatbot(
         elem_id="chat",
-        height="calc(100dvh - 262px)",
+        height="calc(100dvh - 296px)",
         min_height=340,
         show_label=False,
         buttons=["copy"],
