@@ -79,7 +79,7 @@ def build_grid(pipeline: AnyGenPipeline) -> gr.Blocks:
         gr.HTML(header("grid", pipeline.name), elem_id="header", padding=False)
         session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=forget_folder)
         with gr.Row(equal_height=True):
-            box = guarded_box(placeholder="Say, show or play something", scale=8, min_width=300)
+            box = guarded_box(placeholder="Say or show something", scale=8, min_width=300)
             seed = gr.Number(0, label="Seed", precision=0, scale=1, min_width=100)
         with gr.Row(elem_id="examples"):
             examples = _examples(box)
