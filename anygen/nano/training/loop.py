@@ -75,7 +75,7 @@ def fit(
     average = copy.deepcopy(module).requires_grad_(False) if config.ema_decay else None
     step, spent = load_checkpoint(folder, module, average, optimizer)
     started, saved = time.monotonic(), time.monotonic()
-    sums: dict[str, float] = {}
+    found: dict[str, list[float]] = {}
     while step < config.steps:
         for group in optimizer.param_groups:
             group["lr"] = config.rate(step)
@@ -89,13 +89,13 @@ def fit(
             update_average(average, module, min(config.ema_decay, (step + 1) / (step + 10)))
         step += 1
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach())
+            found.setdefault(name, []).append(float(value.detach()))
         now = time.monotonic()
         out_of_time = minutes is not None and now - started > 60 * minutes
         if step % config.log_every == 0 or step == config.steps:
-            count = config.log_every if step % config.log_every == 0 else step % config.log_every
-            log(folder, {"step": step, "seconds": round(spent + now - started, 1)} | {k: v / count for k, v in sums.items()})
-            sums = {}
+            means = {name: sum(values) / len(values) for name, values in found.items()}
+            log(folder, {"step": step, "seconds": round(spent + now - started, 1)} | means)
+            found = {}
         if now - saved > 60 * config.checkpoint_minutes or out_of_time or step == config.steps:
             save_checkpoint(folder, module, average, optimizer, step, spent + now - started)
             saved = now
