@@ -177,7 +177,7 @@ FAULTS: dict[int, Fault] = {
         "python": "test_scheduling: test_a_lost_device_is_raised",
         "batch": "batch/test_local: test_an_item_that_kills_its_process_ends_alone; "
         "batch/test_processes: test_a_death_costs_its_own_job_only; "
-        "batch/test_ray_engine: test_two_actors_one_killed_and_the_folder_is_the_same",
+        "batch/test_ray_engine: test_one_of_two_actors_is_killed_and_nothing_is_lost",
         "server": "serve/test_engine: test_a_lost_device_ends_the_server_and_every_request_with_it",
     }, "the real assertion on a GPU: there is none where the suite runs; its exception is raised by hand"),
     33: Fault("killed while it writes", {
