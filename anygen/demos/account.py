@@ -41,6 +41,8 @@ class MediumAccount:
     """Of all media of its modality in the reply: they are denoised together."""
     caption: str
     """What the reply says just before the medium; "" where it says nothing."""
+    is_shared: bool
+    """Whether another medium stands between those words and this one, so that they may not tell of it."""
     cosine: float | None
     """Between the projected condition and the generator's encoding of the caption."""
     cosine_empty: float | None
@@ -49,10 +51,10 @@ class MediumAccount:
 
 def account_for(pipeline: AnyGenPipeline, output: AnyGenOutput) -> list[MediumAccount]:
     """One row for each medium of a reply, in the order they were said."""
-    accounts, words = [], ""
+    accounts, words, num_since = [], "", 0
     for part in output.parts:
         if part.type == "text":
-            words = part.text
+            words, num_since = part.text, 0
             continue
         generator, caption = pipeline.generators[part.type], announced(words)
         own = generator.encode_text([caption, ""]) if caption else None
@@ -65,10 +67,12 @@ def account_for(pipeline: AnyGenPipeline, output: AnyGenOutput) -> list[MediumAc
                 parameters=generator.default_parameters | dict(given),
                 seconds=output.timings[part.type],
                 caption=caption,
+                is_shared=num_since > 0,
                 cosine=cosine(part.signal.condition, own.select([0])) if caption else None,
                 cosine_empty=cosine(part.signal.condition, own.select([1])) if caption else None,
             )
         )
+        num_since += 1
     return accounts
 
 
@@ -113,6 +117,7 @@ def _card(account: MediumAccount) -> str:
         rows.append('<div class="quiet">nothing was said about it, so there is no caption to compare with</div>')
     else:
         width = max(0, round(100 * account.cosine))
+        shared = ", words that were said for the medium before it" if account.is_shared else ""
         rows += [
             f'<div class="cosine"><span class="track"><span class="fill" style="width:{width}%"></span></span>'
             f"<b>{account.cosine:.3f}</b></div>",

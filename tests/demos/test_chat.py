@@ -215,6 +215,7 @@ def test_the_panel_says_what_happened(chat, nano):
         assert type(nano.generators[modality]).__name__ in panel
     assert "steps 2" in panel and "seed 0" in panel and "s in all" in panel
     assert panel.count("cosine with the generator") + panel.count("nothing was said about it") == 2
+    assert panel.count("said for the medium before it") <= 1
     words_only = last_panel(chat.send(Conversation(), {"text": "hello", "files": []}, ["text"], **GIVEN))
     assert "no generator ran" in words_only
 
