@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from anygen.errors import AnyGenError
 from anygen.serve.loading import open_media
+from anygen.serve.memory import Trimmer
 from anygen.serve.problems import as_anygen_error
 from anygen.serve.tickets import LANES, Lanes, Shares, Ticket
 from anygen.stream import Event, GenerationStep
@@ -190,8 +191,11 @@ class Engine:
         try:
             self.pipeline = self.load()
             log.info("the model is loaded")
+            trimmer = Trimmer()
             while tickets := self._next():
                 self._answer(_Turn(tickets=tickets))
+                del tickets
+                trimmer.trim()
         except BaseException as fault:  # a model that cannot be loaded, or a lost device
             error = fault
             log.error("the engine ends", exc_info=fault)
