@@ -126,6 +126,8 @@ def test_two_visitors_at_once_and_a_reload(visit, chat_page):
         for tab, text in ((ada, "a bell, says Ada"), (ben, "a drum, says Ben")):
             tab.fill("#box textarea", text)
             tab.press("#box textarea", "Enter")
+    for tab, name in ((ada, "Ada"), (ben, "Ben")):
+        tab.get_by_text(f"says {name}").first.wait_for()
     assert "Ada" in ada.inner_text("#chat") and "Ben" not in ada.inner_text("#chat")
     assert "Ben" in ben.inner_text("#chat") and "Ada" not in ben.inner_text("#chat")
     for tab in (ada, ben):
