@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from gradio_client import handle_file
 
+from anygen.cli import main
 from anygen.demos.chat import Chat
 from anygen.demos.conversation import Conversation
 from anygen.demos.desk import Desk
@@ -86,7 +87,7 @@ def test_each_client_has_a_conversation_of_its_own(chat_page, connect):
     def ask_more(name, client, text):
         replies[name] = ask(client, text, answer_with=["text"])
 
-    both = [threading.Thread(target=ask_more, args=("ada", ada, "more")), threading.Thread(target=ask_more, args=("ben", ben, "hi"))]
+    both = [threading.Thread(target=ask_more, args=asked) for asked in (("ada", ada, "more"), ("ben", ben, "hi"))]
     for thread in both:
         thread.start()
     for thread in both:
@@ -172,7 +173,8 @@ def test_the_next_turn_knows_what_was_said(chat):
 
 
 def test_settings_reach_the_pipeline(chat):
-    conversation = say(chat, Conversation(), "a bell", ["audio"], audio_num_inference_steps=3, audio_guidance_scale=1.5, seed=5)
+    given = {"audio_num_inference_steps": 3, "audio_guidance_scale": 1.5, "seed": 5}
+    conversation = say(chat, Conversation(), "a bell", ["audio"], **given)
     ((_, settings),) = chat.desk.heard
     assert settings["modalities"] == ["audio"] and settings["seed"] == 5
     assert settings["audio"] == {"num_inference_steps": 3, "guidance_scale": 1.5}
@@ -226,7 +228,8 @@ def last_panel(pages):
 
 
 def test_progress_is_shown_step_by_step(chat):
-    pages = list(chat.send(Conversation(), {"text": "a bell", "files": []}, ["video"], **GIVEN | {"video_num_inference_steps": 6}))
+    given = GIVEN | {"video_num_inference_steps": 6}
+    pages = list(chat.send(Conversation(), {"text": "a bell", "files": []}, ["video"], **given))
     shown = [json.dumps(page[1], default=str) for page in pages]
     assert any("waiting" in each for each in shown) and any("of 6" in each for each in shown) and ".mp4" in shown[-1]
     assert "of 6" not in shown[-1]
@@ -264,7 +267,8 @@ def test_one_visitor_at_a_time(nano):
     desk, inside, most = Desk(nano), [], []
 
     def visit():
-        for _ in desk.stream([{"role": "user", "content": "a bell"}], modalities=["image"], image={"num_inference_steps": 2}):
+        messages, settings = [{"role": "user", "content": "a bell"}], {"image": {"num_inference_steps": 2}}
+        for _ in desk.stream(messages, modalities=["image"], **settings):
             pass
 
     answer = nano.answer
@@ -304,3 +308,8 @@ def test_a_turn_that_was_stopped_says_so(chat):
     stopped = chat.stopped(opened)
     assert PUBLIC_TEXT["cancelled"] in stopped[1][-1]["content"] and opened.messages == []
     assert replace(opened, exchanges=()).shown == [] and not chat.desk.lock.locked()
+
+
+def test_an_unknown_app_is_a_usage_error(capsys):
+    assert main(["demo", "--app", "smell"]) == 2
+    assert "chat, grid" in capsys.readouterr().err
