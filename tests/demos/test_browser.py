@@ -127,7 +127,7 @@ def test_two_visitors_at_once_and_a_reload(visit, chat_page):
             tab.fill("#box textarea", text)
             tab.press("#box textarea", "Enter")
     for tab, name in ((ada, "Ada"), (ben, "Ben")):
-        tab.get_by_text(f"says {name}").first.wait_for()
+        playwright.expect(tab.locator("#chat")).to_contain_text(f"says {name}", timeout=PATIENCE)
     assert "Ada" in ada.inner_text("#chat") and "Ben" not in ada.inner_text("#chat")
     assert "Ben" in ben.inner_text("#chat") and "Ada" not in ben.inner_text("#chat")
     for tab in (ada, ben):
@@ -137,7 +137,7 @@ def test_two_visitors_at_once_and_a_reload(visit, chat_page):
     assert "Ada" not in ada.inner_text("#chat")
     choose(ada, "text")
     say(ada, "hello again")
-    assert "hello again" in ada.inner_text("#chat")
+    playwright.expect(ada.locator("#chat")).to_contain_text("hello again", timeout=PATIENCE)
     shows(ada, "#chat .bot img", 0)
 
 
