@@ -4,10 +4,20 @@ Input projectors stand between an encoder and the LLM (step 4 of the data flow),
 signal states and a generator (step 8).
 """
 
-from anygen.projectors.input import InputProjector, InputProjectorConfig, LinearProjector, MLPProjector
+from anygen.projectors.input import (
+    InputProjector,
+    InputProjectorConfig,
+    LinearProjector,
+    MLPProjector,
+    TransformerInputProjector,
+)
 from anygen.projectors.output import OutputProjector, OutputProjectorConfig, TransformerProjector
 
-INPUT_PROJECTORS: dict[str, type[InputProjector]] = {"linear": LinearProjector, "mlp": MLPProjector}
+INPUT_PROJECTORS: dict[str, type[InputProjector]] = {
+    "linear": LinearProjector,
+    "mlp": MLPProjector,
+    "transformer": TransformerInputProjector,
+}
 OUTPUT_PROJECTORS: dict[str, type[OutputProjector]] = {"transformer": TransformerProjector}
 
 

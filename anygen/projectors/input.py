@@ -5,9 +5,11 @@ One embedding a token (K = P) in the members so far; resamplers with K != P say 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 
@@ -17,6 +19,10 @@ class InputProjectorConfig:
 
     type: str = "linear"
     """A key of `INPUT_PROJECTORS`."""
+    num_layers: int = 1
+    """Layers of those that are transformers."""
+    num_heads: int = 4
+    """Attention heads of each such layer."""
 
 
 class InputProjector(nn.Module, ABC):
@@ -56,3 +62,34 @@ class MLPProjector(InputProjector):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.proj(features)
+
+
+class TransformerInputProjector(InputProjector):
+    """A small transformer over the tokens of one medium, then two layers as in `MLPProjector`.
+
+    For encoders whose tokens come from clips that did not see each other: how a thing moves shows in all of them
+    together (the temporal half of Video-LLaMA's video Q-Former, Zhang et al. 2023, without queries of its own). Positions
+    are sines and cosines (Vaswani et al. 2017), so any number of tokens will do; layers are as wide as the encoder.
+    """
+
+    def __init__(self, config: InputProjectorConfig, *, in_dim: int, out_dim: int):
+        super().__init__(config, in_dim=in_dim, out_dim=out_dim)
+        if in_dim % (2 * config.num_heads):
+            raise ValueError(f"the encoder's width {in_dim} must be a multiple of twice num_heads={config.num_heads}")
+        layer = nn.TransformerEncoderLayer(
+            in_dim, config.num_heads, dim_feedforward=4 * in_dim, dropout=0.0, batch_first=True, norm_first=True
+        )
+        self.reader = nn.TransformerEncoder(
+            layer, config.num_layers, norm=nn.LayerNorm(in_dim), enable_nested_tensor=False
+        )
+        self.proj = nn.Sequential(nn.Linear(in_dim, out_dim), nn.GELU(), nn.Linear(out_dim, out_dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.proj(self.reader(features + token_positions(features.shape[1], features.shape[2]).to(features)))
+
+
+def token_positions(num_tokens: int, width: int) -> Tensor:
+    """float[num_tokens, width]: sines in the first half of the channels, cosines in the second."""
+    rates = torch.exp(-math.log(10_000.0) * torch.arange(width // 2) / (width // 2))
+    angles = torch.arange(num_tokens)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -9,8 +9,8 @@ from anygen.projectors import INPUT_PROJECTORS, InputProjectorConfig, build_inpu
 @pytest.mark.parametrize("name", INPUT_PROJECTORS)
 def test_contract(name):
     torch.manual_seed(0)
-    module = build_input_projector(InputProjectorConfig(type=name), in_dim=6, out_dim=10)
-    features = torch.randn(3, 4, 6)
+    module = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10)
+    features = torch.randn(3, 4, 8)
     embeddings = module(features)
     assert embeddings.shape == (3, module.num_tokens(4), 10)
     assert torch.allclose(module(features[1:2]), embeddings[1:2], atol=1e-6)
@@ -20,6 +20,22 @@ def test_linear_is_one_matrix():
     module = build_input_projector(InputProjectorConfig(type="linear"), in_dim=6, out_dim=10)
     features = torch.randn(1, 2, 6)
     assert torch.allclose(module(features), features @ module.proj.weight.T + module.proj.bias)
+
+
+def test_only_the_transformer_lets_tokens_see_each_other_and_their_order():
+    features = torch.randn(1, 4, 8)
+    changed = features.clone()
+    changed[0, 3] += 1
+    for name in ("linear", "mlp", "transformer"):
+        module = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10)
+        others_feel_it = not torch.allclose(module(features)[0, 0], module(changed)[0, 0], atol=1e-6)
+        order_counts = not torch.allclose(module(features).flip(1), module(features.flip(1)), atol=1e-6)
+        assert others_feel_it == order_counts == (name == "transformer")
+
+
+def test_the_transformer_refuses_a_width_that_its_heads_do_not_divide():
+    with pytest.raises(ValueError, match="width 6 .* num_heads=4"):
+        build_input_projector(InputProjectorConfig(type="transformer"), in_dim=6, out_dim=10)
 
 
 def test_an_unknown_name_lists_the_known_ones():
