@@ -25,7 +25,7 @@ def test_linear_is_one_matrix():
 def test_only_the_transformer_lets_tokens_see_each_other_and_their_order():
     features = torch.randn(1, 4, 8)
     changed = features.clone()
-    changed[0, 3] += 1
+    changed[0, 3, 0] += 1
     for name in ("linear", "mlp", "transformer"):
         module = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10)
         others_feel_it = not torch.allclose(module(features)[0, 0], module(changed)[0, 0], atol=1e-6)
