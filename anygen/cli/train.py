@@ -24,6 +24,9 @@ def train(
     start_from: Annotated[
         str | None, typer.Option(help="Go on from a finished model: nano, or a folder.", show_default=False)
     ] = None,
+    keep: Annotated[
+        str, typer.Option(help="Steps whose result is taken over from that model, separated by commas.", show_default=False)
+    ] = "",
 ):
     """Train a model with this repository's own recipe."""
     if model not in RECIPES:
@@ -33,8 +36,8 @@ def train(
     from anygen.nano.training import run
 
     try:
-        run.train(work_dir=work_dir, only=only, minutes=minutes, start_from=start_from)
+        run.train(work_dir=work_dir, only=only, minutes=minutes, start_from=start_from, keep=[name for name in keep.split(",") if name])
     except AnyGenError as error:
         if error.code != "invalid_parameter":
             raise
-        raise typer.BadParameter(error.detail, param_hint="--only") from error
+        raise typer.BadParameter(error.detail, param_hint="--only, --keep") from error

@@ -128,7 +128,7 @@ class ImageBindEncoder(Encoder):
         """Tokens for the language model, (N, ...) -> (N, P, D)."""
         tokens, flat = self._encode(modality, inputs)
         head = self.model.modality_heads[TRUNK_OF[modality]]
-        tokens = self._read(modality, head.normalise(tokens, flat))
+        tokens = self.read_tokens(modality, head.normalise(tokens, flat))
         if self.config.features == "joint":
             tokens = F.normalize(head.project(tokens), dim=-1)
         if modality not in HAS_CLIPS:
@@ -171,8 +171,8 @@ class ImageBindEncoder(Encoder):
             flat = flat[:, : int(flat.argmax(dim=-1).max()) + 1]
         return self.model.encode(TRUNK_OF[modality], flat), flat
 
-    def _read(self, modality: str, tokens: Tensor) -> Tensor:
-        """(B, 1 + patches, D) -> the tokens that `config.read` names."""
+    def read_tokens(self, modality: str, tokens: Tensor) -> Tensor:
+        """Normalised tokens of the trunk (B, 1 + patches, D) -> those that `config.read` names."""
         if modality == "text":
             return tokens
         if self.config.read == "cls":

@@ -26,7 +26,7 @@ from anygen.nano.training.pools import Pool
 
 LOOPS = {
     "image": LoopConfig(steps=4500, learning_rate=1e-3, ema_decay=0.999, warmup_steps=200),
-    "video": LoopConfig(steps=1180, learning_rate=6e-4, ema_decay=0.99, warmup_steps=50, log_every=20),
+    "video": LoopConfig(steps=1700, learning_rate=6e-4, ema_decay=0.995, warmup_steps=50, log_every=20),
     "audio": LoopConfig(steps=1000, learning_rate=1e-3, ema_decay=0.998, warmup_steps=100),
 }
 BATCH_SIZES = {"image": 32, "video": 16, "audio": 32}
@@ -35,6 +35,8 @@ CAPTION_DROPOUT = 0.1
 """Share of empty captions, for classifier-free guidance (Ho and Salimans 2022)."""
 FOREGROUND = 3.0
 """How much more a latent position counts where something stands out from the background."""
+MOVING = 3.0
+"""How much more again where it is not the same in all frames."""
 
 
 def train_denoiser(
@@ -83,11 +85,15 @@ def train_denoiser(
 def foreground_weights(x: Tensor) -> Tensor:
     """Latents (N, C, ...) -> weights (N, 1, ...) of mean 1: larger where a position is unlike the item's median.
 
-    A thing covers a tenth of a picture, and without this its share of the loss is as small.
+    A thing covers a tenth of a picture, and without this its share of the loss is as small. In films (N, C, T, H, W) those
+    positions count more again that change in time: by them alone a thing that grows differs from one that stays.
     """
     median = x.flatten(2).median(dim=2).values.view(*x.shape[:2], *[1] * (x.ndim - 2))
     distance = (x - median).pow(2).mean(dim=1, keepdim=True)
     weights = 1 + FOREGROUND * distance / (distance + 0.5)
+    if x.ndim == 5:
+        change = (x - x.mean(dim=2, keepdim=True)).pow(2).mean(dim=1, keepdim=True)
+        weights = weights + MOVING * change / (change + 0.25)
     return weights / weights.mean(dim=tuple(range(1, x.ndim)), keepdim=True)
 
 

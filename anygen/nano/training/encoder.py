@@ -6,6 +6,10 @@ Component step of `anygen train nano`. A step draws pictures, films and recordin
 - whole captions of the batch, both ways (Radford et al. 2021, the symmetric InfoNCE);
 - sounds with the pictures of the batch that show what makes them (ImageBind, Girdhar et al. 2023, binds through images).
 
+In its second part heads, which are thrown away afterwards, also ask the very tokens that the LLM will read for every
+attribute: how a thing moves shows only in all clips of a film together. Some pictures and films lose their colours, so that
+a thing is known by its shape, whatever its colour.
+
 The depth, thermal and IMU trunks exist, very small, and stay untrained: nano's world has no such media.
 """
 
@@ -28,7 +32,7 @@ from anygen.encoders.imagebind_encoder import ImageBindEncoder, ImageBindEncoder
 from anygen.media.types import MEDIA, Audio
 from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.tokenizer import train_tokenizer
-from anygen.nano.training.loop import LoopConfig, fit
+from anygen.nano.training.loop import START_FILE, LoopConfig, fit
 from anygen.nano.training.phrases import FAMILIES_OF, attribute, phrase_families
 from anygen.nano.training.pools import Pool
 from anygen.nano.world.captions import caption
@@ -62,7 +66,12 @@ NANO_ENCODER = ImageBindEncoderConfig(
 )  # fmt: skip
 """A picture is 17 tokens, a film 20, a recording 9, all 128 wide. A film of eight frames gives four clips of two."""
 
-BATCH = {"image": 48, "video": 16, "audio": 12}
+BATCH = {"image": 44, "video": 20, "audio": 12}
+COLORLESS = 0.25
+"""Share of the pictures and films that are shown in grey; they tell nothing of colours and backgrounds."""
+COLORED_FAMILIES = ("color", "companion color", "background")
+READING_WIDTH = 192
+"""Width of the heads that read tokens."""
 NUM_CAPTIONS = 16
 """Captions a step and modality: whole captions are long, so only some of the pictures bring theirs."""
 PATCH_FAMILIES = ("thing", "color")
@@ -81,11 +90,18 @@ class TrainingMedia:
     labels: dict[str, Tensor]
     """family -> (count,) index into the family's values, -1 where the attribute does not show."""
 
-    def inputs(self, indices: Tensor) -> Tensor:
-        """The encoder's inputs for some items, as `ImageBindEncoder.preprocess` would make them."""
+    def inputs(self, indices: Tensor, *, colorless: Tensor | None = None) -> Tensor:
+        """The encoder's inputs for some items, as `ImageBindEncoder.preprocess` would make them.
+
+        `colorless` bool (N,): which pictures or films are shown in grey (the luma of ITU-R BT.601).
+        """
         chosen = torch.from_numpy(np.ascontiguousarray(self.stored[indices.numpy()]))
         if self.pool.modality == "audio":
             return chosen.float()
+        if colorless is not None:
+            chosen = chosen.float()
+            luma = chosen[colorless] @ torch.tensor([0.299, 0.587, 0.114])
+            chosen[colorless] = luma[..., None].expand(*luma.shape, 3)
         mean, std = (torch.tensor(values) for values in (NANO_ENCODER.pixel_mean, NANO_ENCODER.pixel_std))
         pixels = (chosen / 255 - mean) / std
         if self.pool.modality == "image":
@@ -98,6 +114,7 @@ class TrainingPlan:
     """How long: first on a part of each picture's patches, which is cheap, then on whole pictures."""
 
     sparse_steps: int = 3000
+    """Left out where the encoder begins with the weights of a finished one."""
     whole_steps: int = 1400
     whole_rate: float = 1e-3
     """Peak learning rate of the second part; the first has 1e-3 too."""
@@ -121,46 +138,70 @@ def load_media(pool: Pool, folder: Path, encoder: ImageBindEncoder) -> TrainingM
     return TrainingMedia(pool=pool, stored=media, labels=labels)
 
 
+class ReadEncoder(nn.Module):
+    """The encoder, and the heads that ask the tokens of a picture or film for its attributes."""
+
+    def __init__(self, encoder: ImageBindEncoder):
+        super().__init__()
+        self.encoder = encoder
+        sizes = {family: len(table) for family, table in phrase_families().items()}
+        self.readers = nn.ModuleDict()
+        for modality in ("image", "video"):
+            width = encoder.num_tokens(modality) * encoder.width(modality)
+            heads = {_key(family): nn.Linear(READING_WIDTH, sizes[family]) for family in FAMILIES_OF[modality]}
+            trunk = nn.Sequential(nn.Linear(width, READING_WIDTH), nn.GELU())
+            self.readers[modality] = nn.ModuleDict({"trunk": trunk, **heads})
+
+    def read(self, modality: str, tokens: Tensor) -> dict[str, Tensor]:
+        """Tokens (N, P, D) -> logits (N, values) of each family."""
+        reader = self.readers[modality]
+        hidden = reader["trunk"](tokens.flatten(1))
+        return {family: reader[_key(family)](hidden) for family in FAMILIES_OF[modality]}
+
+
 def train_encoder(
     media: dict[str, TrainingMedia], encoder: ImageBindEncoder, *, folder: Path, plan: TrainingPlan, minutes: float | None = None
 ) -> bool:
-    """Train, or go on training, until the plan is done (True) or the time is up; the weights are left in `encoder`."""
+    """Train, or go on training, until the plan is done (True) or the time is up; the weights are left in `encoder`.
+
+    Where `folder/whole` holds a start, that is gone on with and the first part left out.
+    """
     initialise(encoder)
+    module = ReadEncoder(encoder).train()
     loop = LoopConfig(steps=plan.sparse_steps, learning_rate=1e-3, warmup_steps=100, weight_decay=0.02, ema_decay=0.995)
-    sparse = partial(contrastive_losses, encoder, media, kept_patches=KEPT_PATCHES)
-    if not fit(encoder.train(), sparse, loop, folder=folder / "sparse", minutes=minutes):
-        return False
-    whole = partial(contrastive_losses, encoder, media, kept_patches=None)
+    if not (folder / "whole" / START_FILE).exists():
+        sparse = partial(contrastive_losses, module, media, kept_patches=KEPT_PATCHES)
+        if not fit(module, sparse, loop, folder=folder / "sparse", minutes=minutes):
+            return False
+    whole = partial(contrastive_losses, module, media, kept_patches=None)
     loop = replace(loop, steps=plan.whole_steps, learning_rate=plan.whole_rate, seed=1)
-    return fit(encoder.train(), whole, loop, folder=folder / "whole", minutes=minutes)
+    return fit(module, whole, loop, folder=folder / "whole", minutes=minutes)
 
 
 def contrastive_losses(
-    encoder: ImageBindEncoder, media: dict[str, TrainingMedia], generator: torch.Generator, *, kept_patches: int | None
+    module: ReadEncoder, media: dict[str, TrainingMedia], generator: torch.Generator, *, kept_patches: int | None
 ) -> dict[str, Tensor]:
-    """Draw a batch of every modality and contrast it; "loss" is the sum of the others."""
+    """Draw a batch of every modality and contrast it, and read it where patches are whole; "loss" is the sum of the others."""
+    encoder = module.encoder
     rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
     chosen = {m: torch.randint(pool.pool.count, (BATCH[m],), generator=generator) for m, pool in media.items()}
-    views, patches = embed_batch(encoder, {m: media[m].inputs(indices) for m, indices in chosen.items()}, kept_patches)
+    colorless = {m: torch.rand(len(indices), generator=generator) < COLORLESS for m, indices in chosen.items()}
+    inputs = {m: media[m].inputs(indices, colorless=colorless[m]) for m, indices in chosen.items()}
+    views, patches, tokens = embed_batch(encoder, inputs, kept_patches)
     vectors = {modality: joint for modality, (joint, *_) in views.items()}
     scale = encoder.model.modality_postprocessors["text"][1].log_logit_scale.exp().clamp(max=100)
     phrases = {family: apart(vectors) for family, vectors in embed_phrases(encoder, rng).items()}
 
     losses = {}
     for modality, indices in chosen.items():
-        for family in FAMILIES_OF[modality]:
-            labels = media[modality].labels[family][indices]
-            if (labels >= 0).any():
-                logits = torch.cat([scale * view @ phrases[family].T for view in views[modality]])
-                repeated = labels.repeat(len(views[modality]))
-                losses[f"{modality} {family}"] = F.cross_entropy(logits, repeated, ignore_index=-1)
-            if modality in patches and family in PATCH_FAMILIES:
-                alone = torch.where(media[modality].labels["companion"][indices] < 0, labels, -1) if modality == "image" else labels
-                logits = scale * patches[modality] @ phrases[family].T
-                repeated = alone[:, None].expand(logits.shape[:2])
-                losses[f"{modality} patch {family}"] = F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), ignore_index=-1)
+        labels = {family: table[indices] for family, table in media[modality].labels.items()}
+        if modality != "audio":
+            labels |= {f: torch.where(colorless[modality], -1, labels[f]) for f in COLORED_FAMILIES if f in labels}
+        losses |= phrase_losses(modality, views[modality], patches.get(modality), labels, phrases, scale)
+        if kept_patches is None and modality in tokens:
+            losses |= reading_losses(modality, module.read(modality, tokens[modality]), labels)
         if modality != "audio":  # an audio caption says no more than its phrase does
-            some = slice(NUM_CAPTIONS)
+            some = (~colorless[modality]).nonzero().flatten()[:NUM_CAPTIONS]
             captions = [caption(media[modality].pool.scene(int(i)), modality, rng) for i in indices[some]]
             words = embed_words(encoder, captions)
             losses[f"{modality} caption"] = info_nce(scale * vectors[modality][some] @ words.T)
@@ -168,14 +209,47 @@ def contrastive_losses(
     return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
 
+def phrase_losses(
+    modality: str,
+    views: tuple[Tensor, ...],
+    patches: Tensor | None,
+    labels: dict[str, Tensor],
+    phrases: dict[str, Tensor],
+    scale: Tensor,
+) -> dict[str, Tensor]:
+    """Cross entropy of each view, and of each patch of a lone thing, over the phrases of every family."""
+    losses = {}
+    for family, of_family in labels.items():
+        if (of_family >= 0).any():
+            logits = torch.cat([scale * view @ phrases[family].T for view in views])
+            repeated = of_family.repeat(len(views))
+            losses[f"{modality} {family}"] = F.cross_entropy(logits, repeated, ignore_index=-1)
+        if patches is not None and family in PATCH_FAMILIES:
+            alone = torch.where(labels["companion"] < 0, of_family, -1) if modality == "image" else of_family
+            logits = scale * patches @ phrases[family].T
+            repeated = alone[:, None].expand(logits.shape[:2])
+            losses[f"{modality} patch {family}"] = F.cross_entropy(logits.flatten(0, 1), repeated.flatten(), ignore_index=-1)
+    return losses
+
+
+def reading_losses(modality: str, logits: dict[str, Tensor], labels: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Cross entropy of what the heads read in the tokens of a modality."""
+    return {
+        f"{modality} read {family}": F.cross_entropy(values, labels[family], ignore_index=-1)
+        for family, values in logits.items()
+        if (labels[family] >= 0).any()
+    }
+
+
 def embed_batch(
     encoder: ImageBindEncoder, inputs: dict[str, Tensor], kept_patches: int | None
-) -> tuple[dict[str, tuple[Tensor, ...]], dict[str, Tensor]]:
-    """Views of each modality in the joint space, and every patch there.
+) -> tuple[dict[str, tuple[Tensor, ...]], dict[str, Tensor], dict[str, Tensor]]:
+    """Views of each modality in the joint space, every patch there, and the tokens that the LLM reads.
 
     The views are (N, joint_dim) each: first what `Encoder.embed` gives, from CLS, then for pictures and films the mean of
     their patch tokens through the same head. Patches are (N, tokens, joint_dim). The LLM reads patches, and a token that
-    only CLS looks at learns late. Pictures and the clips of films share one pass of the trunk.
+    only CLS looks at learns late. Pictures and the clips of films share one pass of the trunk. The third, (N, P, D) as
+    `Encoder.forward` gives it, is empty where only some patches are kept.
     """
     images, clips = inputs["image"], inputs["video"].flatten(0, 1)
     frames = torch.cat([images.unsqueeze(2).expand(-1, -1, clips.shape[2], -1, -1), clips])
@@ -194,7 +268,20 @@ def embed_batch(
         views["video"].append(F.normalize(films, dim=-1))
     each = F.normalize(head.project(head.normalise(seen[:, 1:], frames)), dim=-1)
     of_films = each[len(images) :].unflatten(0, inputs["video"].shape[:2]).flatten(1, 2)
-    return {modality: tuple(some) for modality, some in views.items()}, {"image": each[: len(images)], "video": of_films}
+    return (
+        {modality: tuple(some) for modality, some in views.items()},
+        {"image": each[: len(images)], "video": of_films},
+        {} if kept_patches is not None else tokens_read(encoder, head.normalise(seen, frames), len(images)),
+    )
+
+
+def tokens_read(encoder: ImageBindEncoder, seen: Tensor, num_images: int) -> dict[str, Tensor]:
+    """Tokens of pictures and then of clips, (N + clips, 1 + patches, D), as `Encoder.forward` would choose them."""
+    films = encoder.read_tokens("video", seen[num_images:])
+    return {
+        "image": encoder.read_tokens("image", seen[:num_images]),
+        "video": films.unflatten(0, (-1, encoder.config.num_video_clips)).flatten(1, 2),
+    }
 
 
 def eventful_patches(frames: Tensor, num_patches: int, kept: int) -> Tensor:
@@ -305,3 +392,7 @@ def build_encoder(tokenizer) -> ImageBindEncoder:
     """Nano's encoder, untrained, for a tokenizer (the text trunk adds start and end of text to its vocabulary)."""
     text = replace(NANO_ENCODER.model.text, vocab_size=len(tokenizer) + 2)
     return ImageBindEncoder(replace(NANO_ENCODER, model=replace(NANO_ENCODER.model, text=text)), tokenizer=tokenizer)
+
+
+def _key(family: str) -> str:
+    return family.replace(" ", "_")

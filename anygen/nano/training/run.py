@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +35,11 @@ logger = logging.getLogger(__name__)
 
 POOLS = {
     "image": Pool(modality="image", count=40_000),
-    "video": Pool(modality="video", count=6_000),
+    "video": Pool(modality="video", count=12_000),
     "audio": Pool(modality="audio", count=6_000),
 }
 """What denoisers and autoencoders learn from."""
 AUTOENCODER_POOLS = {"image": Pool(modality="image", count=8_000), "audio": POOLS["audio"]}
-STAGE_POOLS = {"image": AUTOENCODER_POOLS["image"], "video": POOLS["video"], "audio": POOLS["audio"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +68,24 @@ def steps() -> dict[str, Step]:
 
 
 def train(
-    *, work_dir: Path, only: str | None = None, minutes: float | None = None, start_from: str | None = None
+    *,
+    work_dir: Path,
+    only: str | None = None,
+    minutes: float | None = None,
+    start_from: str | None = None,
+    keep: Collection[str] = (),
 ) -> None:
     """Run the recipe, or one step of it, in `work_dir`; with `minutes`, stop each step after that long.
 
-    `start_from`, a model ("nano" or a folder), fills an empty work folder with the parts of that model to go on from.
-    Raises AnyGenError("invalid_parameter") for an unknown step. Stops, with a log line, at a step that is not done.
+    `start_from`, a model ("nano" or a folder), fills an empty work folder with the parts of that model to go on from; the
+    results of the steps in `keep` stay as they are in it. Raises AnyGenError("invalid_parameter") for an unknown step. Stops, with a log line, at a step that is not done.
     """
     recipe = steps()
     if only is not None and only not in recipe:
         raise AnyGenError("invalid_parameter", f"found --only {only}; expected one of {', '.join(recipe)}")
     work_dir.mkdir(parents=True, exist_ok=True)
     if start_from is not None and not (work_dir / "tokenizer").exists():
-        take_apart(AnyGenModel.from_pretrained(start_from), work_dir)
+        take_apart(AnyGenModel.from_pretrained(start_from), work_dir, keep=keep)
     for name, step in recipe.items():
         if only not in (None, name):
             continue
@@ -141,6 +145,6 @@ def _denoiser_step(modality: str) -> Step:
 
 def _stage_step(stage: str) -> Step:
     def run(work: Path, minutes: float | None) -> bool:
-        return run_stage(stage, pools=STAGE_POOLS, work=work, minutes=minutes)
+        return run_stage(stage, pools=POOLS, work=work, minutes=minutes)
 
     return Step(run=run, result=f"stage-{stage}/trained.safetensors")

@@ -6,29 +6,50 @@ on it (tokenizers, caption encoder, the closed form of the autoencoders) is put 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from anygen.errors import AnyGenError
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenModel
 from anygen.nano.training.loop import START_FILE
 
 
-def take_apart(model: AnyGenModel, work: Path) -> None:
-    """Write the parts of `model` where the steps of the recipe look for them in `work`."""
+KEEPABLE = ("encoder", "llm", "autoencoder-image", "autoencoder-audio", *(f"denoiser-{modality}" for modality in MEDIA))
+"""Steps of the recipe whose result can be taken over as it is."""
+
+
+def take_apart(model: AnyGenModel, work: Path, *, keep: Collection[str] = ()) -> None:
+    """Write the parts of `model` where the steps of the recipe look for them in `work`.
+
+    The results of the steps in `keep` are put in place as finished. Raises `invalid_parameter` for one that is not
+    among `KEEPABLE`.
+    """
+    if unknown := sorted(set(keep) - set(KEEPABLE)):
+        raise AnyGenError("invalid_parameter", f"found --keep {', '.join(unknown)}; expected some of {', '.join(KEEPABLE)}")
     model.backbone.tokenizer.save_pretrained(work / "tokenizer")
     save_start(nn.ModuleDict({"llm": model.backbone.llm}), work / "llm")
     encoder = model.encoders["image"]
     encoder.tokenizer.save_pretrained(work / "encoder" / "tokenizer")
-    save_start(encoder, work / "encoder" / "sparse")
+    save_start(nn.ModuleDict({"encoder": encoder}), work / "encoder" / "whole")
     generators = {modality: model.generators[modality].pipeline for modality in MEDIA}
     generators["image"].text_encoder.save_pretrained(work / "caption-encoder" / "export")
     for modality in ("image", "audio"):
         generators[modality].vae.save_pretrained(work / f"autoencoder-{modality}" / "linear")
     for modality, pipeline in generators.items():
         save_start(pipeline.unet, work / f"denoiser-{modality}")
+    finished = {
+        "encoder": (encoder, "encoder/export"),
+        "llm": (model.backbone, "llm/export"),
+        **{f"autoencoder-{m}": (generators[m].vae, f"autoencoder-{m}/export") for m in ("image", "audio")},
+        **{f"denoiser-{m}": (pipeline.unet, f"denoiser-{m}/export/unet") for m, pipeline in generators.items()},
+    }
+    for name in keep:
+        part, place = finished[name]
+        part.save_pretrained(work / place)
     projectors = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(("input_projectors.", "bridges."))}
     for stage, prefix in (("input_projectors", "input_projectors."), ("output_projectors", "bridges.")):
         chosen = {name.replace(".", "/"): tensor for name, tensor in projectors.items() if name.startswith(prefix)}

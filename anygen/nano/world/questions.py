@@ -27,7 +27,16 @@ DESCRIBE = {
                "describe [this|it|what you see]",
                "caption [this|it|this {medium}]", "tell me about this {medium}", "[say|tell me] what you see",
                "what can you see[| there| in it]?", "put [this|the {medium}] into words", "give me a caption",
-               "what's in the {medium}?", "what's going on here?", "explain this {medium}"),
+               "what's in the {medium}?", "what's going on here?", "explain this {medium}",
+               "[could|would|will] you [describe|explain|caption] [this|the|my] {medium}[|, please]?",
+               "i want [a description|a caption|some words] [of|for] this[| {medium}]", "what have we here?",
+               "a sentence about this {medium}[|, please]", "what is [shown|to be seen|drawn] [here|in this {medium}]?",
+               "write [a caption|one sentence|down what you see]", "talk about [this|the] {medium}", "what is this {medium} of?",
+               "which scene is [this|that]?", "what does it show?", "what do we see[| here]?", "have a look at this {medium}",
+               "look at [this|the {medium}] and tell me what [is there|it shows]", "how would you describe this[| {medium}]?",
+               "do you recognize what is in [this|the] {medium}?", "words for this {medium}, please", "read this {medium}",
+               "give [a short description|me a description|me the content][| of this {medium}]", "summarize what you see",
+               "would you tell me what is in the {medium}?", "this {medium} shows what?", "what am i looking at?"),
         test=("what do you make out in this {medium}?", "in words, what does the {medium} show?",
               "tell me what this {medium} is about", "can you tell me what you see here?"),
     ),
@@ -39,7 +48,15 @@ DESCRIBE = {
                "describe [this|it|what you see|what happens]", "caption [this|it|this {medium}]",
                "tell me about this {medium}",
                "[say|tell me] what [you see|happens]", "put [this|the {medium}] into words", "give me a caption",
-               "what is happening[| in this {medium}]?", "what is in [this|the] {medium}?"),
+               "what is happening[| in this {medium}]?", "what is in [this|the] {medium}?",
+               "[could|would|will] you [describe|explain|caption] [this|the|my] {medium}[|, please]?",
+               "i want [a description|a caption|some words] [of|for] this[| {medium}]", "what goes on [here|in the {medium}]?",
+               "a sentence about this {medium}[|, please]", "what is [shown|to be seen] [here|in this {medium}]?",
+               "write [a caption|one sentence|down what happens]", "talk about [this|the] {medium}", "what is this {medium} of?",
+               "watch this[| {medium}] and tell me what [happens|it shows]", "what does it show?", "what am i watching?",
+               "how would you describe this[| {medium}]?", "summarize [this {medium}|what happens]",
+               "give [a short description|me a description][| of this {medium}]", "this {medium} shows what?",
+               "would you tell me what happens in the {medium}?", "what do we see[| here]?", "the {medium} in words, please"),
         test=("in words, what does the {medium} show?", "tell me what this {medium} is about",
               "can you say what happens here?", "what is it that happens in this {medium}?"),
     ),
@@ -48,7 +65,10 @@ DESCRIBE = {
                "what is [this|that] sound?", "describe [this|it|what you hear]", "caption [this|it|this {medium}]",
                "[say|tell me] what you hear", "what can you hear[| there| in it]?", "which sound is [this|that|it]?",
                "put [this|the {medium}] into words", "what am i hearing?", "what kind of [sound|noise] is [this|that]?",
-               "listen[| to this]. what is it?", "what's in the {medium}?", "what sound is [this|that]?"),
+               "listen[| to this]. what is it?", "what's in the {medium}?", "what sound is [this|that]?",
+               "[could|would|will] you [describe|name|caption] [this|the|my] {medium}[|, please]?", "what makes this noise?",
+               "i want [a description|a caption] [of|for] this[| {medium}]", "a sentence about this {medium}", "what is heard?",
+               "listen and tell me what [it is|you hear]", "would you tell me what is in the {medium}?", "name this sound"),
         test=("can you tell me what you hear here?", "in words, what is to be heard?",
               "what is it that you hear in the {medium}?", "tell me which noise this is"),
     ),
@@ -141,7 +161,8 @@ IS_IT = Wordings(
 def describe(speaker: Speaker, modality: str) -> Turns:
     """"Describe this." or a medium without a word -> "This is a large red bell on grass in the center."."""
     part = medium(modality, speaker.scene(modality))
-    words = "" if speaker.chance(0.08) else speaker.say(DESCRIBE[modality], medium=_name(speaker, modality))
+    asked = speaker.framed(speaker.say(DESCRIBE[modality], medium=_name(speaker, modality)))
+    words = "" if speaker.chance(0.08) else asked
     return speaker.user(words, part), answer(f"This is {part.caption}.")
 
 
@@ -193,7 +214,7 @@ def _ask(speaker: Speaker, modality: str, scene: Scene, askers: list[Callable]) 
         asker = speaker.rng.choice(askers)
         if asker not in asked:
             words, reply = asker(speaker, modality, scene)
-            turns += [speaker.user(words, *media), answer(reply)]
+            turns += [speaker.user(speaker.framed(words), *media), answer(reply)]
             media = ()
             asked.add(asker)
     return tuple(turns)

@@ -32,6 +32,16 @@ FALLBACK_BACKGROUNDS = ("white", "gray", "night")
 """What a default becomes where its pair with the thing is held out: the first that is not."""
 
 
+FRAMES = (
+    "{q}, please", "please: {q}", "{q} please tell me", "tell me, {q}", "tell me: {q}", "hey, {q}", "hello, {q}", "ok, {q}",
+    "so, {q}", "now, {q}", "and {q}", "well, {q}", "i wonder, {q}", "i would like to know: {q}", "i want to know, {q}",
+    "do you know, {q}", "let me know: {q}", "one question: {q}", "quick question, {q}", "just one thing: {q}", "{q} thanks",
+    "{q} thank you", "help me here: {q}", "look, {q}", "could you help me? {q}", "next, {q}",
+    "excuse me, {q}", "i need to know {q}", "would you tell me, {q}", "will you say, {q}", "nano, {q}", "dear nano, {q}",
+)  # fmt: skip
+"""What people put around a question or a request."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DialoguePart:
     """A text, or a medium given by its scene."""
@@ -141,16 +151,40 @@ class Speaker:
         text = (DialoguePart(type="text", text=self._typed(words)),) if words else ()
         return DialogueTurn(role="user", parts=media + text if self.chance(0.7) else text + media)
 
+    def framed(self, words: str) -> str:
+        """A question or request with something around it, for training alone: what is evaluated stays comparable."""
+        if self.split != "train" or not self.chance(0.3):
+            return words
+        frame = self.rng.choice(FRAMES)
+        return frame.format(q=words.rstrip(".?!") if frame.startswith("{q}") else words)
+
     def _typed(self, words: str) -> str:
+        if self.split == "train" and self.chance(0.12):
+            words = mistyped(words, self.rng)
         manner = self.rng.random()
         if manner < 0.45:
             words = words[0].upper() + words[1:]
             return words if words[-1] in ".?!" else words + self.rng.choice((".", ".", "", "!"))
         if manner < 0.75:
             return words.rstrip(".?!") or words
-        if manner < 0.78:
+        if manner < (0.81 if self.split == "train" else 0.78):
             return words.upper()
         return words
+
+
+def mistyped(words: str, rng: random.Random) -> str:
+    """One slip: a small word left out, or two letters swapped, one missing or one doubled in a word of five or more."""
+    parts = words.split()
+    small = [index for index, part in enumerate(parts) if part in ("a", "an", "the", "of", "me")]
+    long = [index for index, part in enumerate(parts) if len(part) > 4 and part.isalpha()]
+    if small and (not long or rng.random() < 0.4):
+        del parts[rng.choice(small)]
+    elif long:
+        index = rng.choice(long)
+        word, at = parts[index], rng.randrange(1, len(parts[index]) - 1)
+        slips = (word[:at] + word[at + 1] + word[at] + word[at + 2 :], word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:])
+        parts[index] = rng.choice(slips)
+    return " ".join(parts) or words
 
 
 def defaults(thing: str) -> dict[str, str]:
