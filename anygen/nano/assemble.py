@@ -5,6 +5,7 @@ What each component exported in the work folder -> pipelines, encoder, LLM -> An
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import diffusers
@@ -25,12 +26,10 @@ from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.architecture import CAPTION_TOKENS, TEXT_DIM, VIDEO_FPS, VIDEO_FRAMES, build_scheduler
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
 
-SAMPLING = {
-    "image": {"num_inference_steps": 20, "guidance_scale": 3.0},
-    "video": {"num_inference_steps": 16, "guidance_scale": 2.0},
-    "audio": {"num_inference_steps": 20, "guidance_scale": 1.5},
-}
-"""Sampling parameters that are used when the user gives none."""
+NUM_INFERENCE_STEPS = {"image": 20, "video": 16, "audio": 20}
+"""Denoising steps that are used when the user gives no number."""
+GUIDANCE_FILE = "sampling/guidance.json"
+"""Where the recipe's step "sampling" leaves the guidance scales that it chose; 2 before that."""
 OUTPUT_PROJECTOR = OutputProjectorConfig(hidden_dim=128, num_layers=2, num_heads=4, feedforward_dim=512)
 
 
@@ -45,7 +44,7 @@ def assemble(work: Path, *, with_generators: bool = True) -> AnyGenModel:
     config = AnyGenConfig(
         backbone=BackboneConfig(),
         signals={modality: _signal(backbone, modality) for modality in MEDIA},
-        input_projectors={modality: InputProjectorConfig(type="mlp") for modality in MEDIA},
+        input_projectors={modality: InputProjectorConfig(type="transformer") for modality in MEDIA},
         output_projectors={modality: OUTPUT_PROJECTOR for modality in MEDIA},
         conditions={modality: {"prompt_embeds": (CAPTION_TOKENS, TEXT_DIM)} for modality in MEDIA},
         guidance_null="bridge",
@@ -77,10 +76,13 @@ def build_generators(work: Path) -> dict[str, Generator]:
     )
     film = diffusers.TextToVideoSDPipeline(**parts("video", TextPooledUNet3D))
     sound = AudioLatentDiffusionPipeline(**parts("audio", diffusers.UNet2DConditionModel), vocoder=GriffinLimVocoder())
+    path = work / GUIDANCE_FILE
+    guidance = json.loads(path.read_text(encoding="utf-8"))["chosen"] if path.exists() else dict.fromkeys(MEDIA, 2.0)
+    sampling = {m: {"num_inference_steps": NUM_INFERENCE_STEPS[m], "guidance_scale": guidance[m]} for m in MEDIA}
     return {
-        "image": ImageGenerator(drawing, **SAMPLING["image"]),
-        "video": VideoGenerator(film, num_frames=VIDEO_FRAMES, fps=VIDEO_FPS, **SAMPLING["video"]),
-        "audio": AudioGenerator(sound, **SAMPLING["audio"]),
+        "image": ImageGenerator(drawing, **sampling["image"]),
+        "video": VideoGenerator(film, num_frames=VIDEO_FRAMES, fps=VIDEO_FPS, **sampling["video"]),
+        "audio": AudioGenerator(sound, **sampling["audio"]),
     }
 
 

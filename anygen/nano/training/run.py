@@ -2,7 +2,7 @@
 
     tokenizer -> encoder, llm
               -> caption-encoder, autoencoder-image, autoencoder-audio -> denoiser-image -> denoiser-video, denoiser-audio
-              -> stage1 -> stage2 -> stage3 -> export
+              -> stage1 -> stage2 -> stage3 -> sampling -> export
 
 Each step keeps its run in a folder of its own under the work folder and is resumed by the same call; a step that is done
 is not done again. With the work folder empty this takes hours on two CPU cores; MODEL_CARD.md says how many.
@@ -18,8 +18,10 @@ from pathlib import Path
 
 import torch
 
+from anygen.encoders import load_encoder
 from anygen.errors import AnyGenError
 from anygen.model import AnyGenModel
+from anygen.nano.assemble import build_generators
 from anygen.nano.training.alignment import load_stages, run_stage
 from anygen.nano.training.autoencoders import train_autoencoder
 from anygen.nano.training.caption_encoder import train_caption_encoder
@@ -28,6 +30,7 @@ from anygen.nano.training.encoder import TrainingPlan, build_encoder, encoder_to
 from anygen.nano.training.llm import LOOP as LLM_LOOP
 from anygen.nano.training.llm import pretrain_llm
 from anygen.nano.training.pools import Pool
+from anygen.nano.training.sampling import choose_guidance
 from anygen.nano.training.tokenizer import make_tokenizer
 from anygen.nano.training.warm_start import take_apart
 
@@ -63,6 +66,7 @@ def steps() -> dict[str, Step]:
         "stage1": _stage_step("input_projectors"),
         "stage2": _stage_step("output_projectors"),
         "stage3": _stage_step("instruction"),
+        "sampling": Step(run=_sampling, result="sampling/guidance.json"),
         "export": Step(run=export, result="export/config.json"),
     }
 
@@ -115,6 +119,11 @@ def _encoder(work: Path, minutes: float | None) -> bool:
 
 def _llm(work: Path, minutes: float | None) -> bool:
     return pretrain_llm(tokenizer_folder=work / "tokenizer", folder=work / "llm", loop=LLM_LOOP, minutes=minutes)
+
+
+def _sampling(work: Path, minutes: float | None) -> bool:
+    choose_guidance(build_generators(work), load_encoder(work / "encoder" / "export"), folder=work / "sampling")
+    return True
 
 
 def export(work: Path, minutes: float | None = None) -> bool:

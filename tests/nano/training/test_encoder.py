@@ -63,6 +63,44 @@ def test_training_inputs_are_those_of_preprocess(media, tokenizer):
     torch.testing.assert_close(media["video"].inputs(some), encoder.preprocess("video", films))
 
 
+def test_colorless_inputs_are_grey_and_the_others_as_they_were(media):
+    some, colorless = torch.tensor([1, 2]), torch.tensor([True, False])
+    for modality in ("image", "video"):
+        plain, mixed = media[modality].inputs(some), media[modality].inputs(some, colorless=colorless)
+        torch.testing.assert_close(mixed[1], plain[1])
+        shape = (3, *[1] * (mixed[0].ndim - (1 if modality == "image" else 2)))
+        mean, std = (torch.tensor(v).view(shape) for v in (training.NANO_ENCODER.pixel_mean, training.NANO_ENCODER.pixel_std))
+        red, green, blue = (mixed[0] * std + mean).unbind(-3 if modality == "image" else -4)
+        torch.testing.assert_close(red, green, atol=1e-5, rtol=0)
+        torch.testing.assert_close(green, blue, atol=1e-5, rtol=0)
+
+
+def test_heads_read_the_tokens_that_the_language_model_gets(media, tokenizer):
+    encoder = training.build_encoder(tokenizer).eval()
+    inputs = {m: pool.inputs(torch.arange(3)) for m, pool in media.items()}
+    with torch.no_grad():
+        _, _, tokens = training.embed_batch(encoder, inputs, None)
+        for modality, read in tokens.items():
+            torch.testing.assert_close(read, encoder(modality, inputs[modality]), atol=1e-5, rtol=0)
+        logits = training.ReadEncoder(encoder).read("video", tokens["video"])
+    assert {family: values.shape[1] for family, values in logits.items()} == {
+        family: len(phrase_families()[family]) for family in FAMILIES_OF["video"]
+    }
+
+
+def test_colorless_media_ask_for_no_color(media, tokenizer, monkeypatch):
+    module = training.ReadEncoder(training.build_encoder(tokenizer).eval())
+    monkeypatch.setattr(training, "COLORLESS", 0.5)
+    with torch.no_grad():
+        losses = training.contrastive_losses(module, media, torch.Generator().manual_seed(3), kept_patches=None)
+    assert {"image read thing", "video read motion", "image thing"} <= set(losses)
+    monkeypatch.setattr(training, "COLORED_FAMILIES", ())
+    with torch.no_grad():
+        told = training.contrastive_losses(module, media, torch.Generator().manual_seed(3), kept_patches=None)
+    assert losses["image read thing"] == told["image read thing"]
+    assert losses["image read color"] != told["image read color"]
+
+
 def test_info_nce_is_the_mean_of_both_directions():
     logits = torch.tensor([[2.0, 0.0], [1.0, 3.0]])
     rows = -(F.log_softmax(logits, 1).diagonal().mean())
@@ -88,7 +126,7 @@ def test_all_patches_kept_is_the_whole_picture(media, tokenizer):
     encoder = training.build_encoder(tokenizer).eval()
     inputs = {m: pool.inputs(torch.arange(3)) for m, pool in media.items()}
     with torch.no_grad():
-        (kept, _), (whole, patches) = (training.embed_batch(encoder, inputs, some) for some in (64, None))
+        (kept, _, _), (whole, patches, _) = (training.embed_batch(encoder, inputs, some) for some in (64, None))
         assert patches["image"].shape == (3, 64, 128) and patches["video"].shape == (3, 4 * 64, 128)
         for modality, views in whole.items():
             for same, view in zip(kept[modality], views, strict=True):
@@ -121,10 +159,11 @@ def test_a_few_steps_lower_the_loss_and_a_run_resumes(media, tokenizer, tmp_path
     torch.manual_seed(0)
     encoder = training.build_encoder(tokenizer)
     plan = training.TrainingPlan(sparse_steps=30, whole_steps=2)
-    before = training.contrastive_losses(encoder, media, torch.Generator().manual_seed(9), kept_patches=None)["loss"]
+    module = training.ReadEncoder(encoder)
+    before = training.contrastive_losses(module, media, torch.Generator().manual_seed(9), kept_patches=None)["loss"]
     assert not training.train_encoder(media, encoder, folder=tmp_path, plan=plan, minutes=0.0)
     assert training.train_encoder(media, encoder, folder=tmp_path, plan=plan)
-    after = training.contrastive_losses(encoder, media, torch.Generator().manual_seed(9), kept_patches=None)["loss"]
+    after = training.contrastive_losses(module, media, torch.Generator().manual_seed(9), kept_patches=None)["loss"]
     assert after < 0.8 * before
     figures = measure(encoder, media, media, probe_items=12)
     assert set(figures) == {f"{m} {family}" for m, families in FAMILIES_OF.items() for family in families}
