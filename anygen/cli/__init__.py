@@ -22,11 +22,15 @@ from anygen.cli.demo import demo
 from anygen.cli.evaluate import evaluate
 from anygen.cli.generate import generate
 from anygen.cli.info import info
+from anygen.cli.presets import presets
 from anygen.cli.serve import serve
 from anygen.cli.train import train
 from anygen.errors import AnyGenError
 
-COMMANDS = {"generate": generate, "batch": batch, "chat": chat, "demo": demo, "train": train, "eval": evaluate, "info": info, "serve": serve}
+COMMANDS = {
+    "generate": generate, "batch": batch, "chat": chat, "demo": demo, "train": train, "eval": evaluate, "info": info,
+    "presets": presets, "serve": serve,
+}
 
 
 def command_line() -> typer.Typer:
