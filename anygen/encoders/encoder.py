@@ -6,12 +6,13 @@ and how wide is declared (`num_tokens`, `width`), and input projectors are built
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,8 +21,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from anygen.errors import AnyGenError
+from anygen.hub import find_folder
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+ENCODER_FILE = "encoder.json"
+"""Beside a config.json that is not ours, or alone: encoder_type, the settings, and for a reference where the rest is."""
 
 
 class Encoder(nn.Module, ABC):
@@ -34,11 +38,13 @@ class Encoder(nn.Module, ABC):
     encoder_type: ClassVar[str]
     """The key of this class in `ENCODERS`; written to config.json."""
     config_class: ClassVar[type]
-    """The frozen dataclass that the constructor takes."""
+    """The frozen dataclass of its settings."""
 
     def __init__(self, config: Any):
         super().__init__()
         self.config = config
+        self.source: str | None = None
+        """`name/repository@revision` where the weights came from the hub, so that they can be referred to."""
 
     @property
     @abstractmethod
@@ -65,6 +71,11 @@ class Encoder(nn.Module, ABC):
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         """One vector of unit length an item, in a space that all modalities share, (N, ...) -> (N, D_joint)."""
 
+    @property
+    def joint_dim(self) -> int | None:
+        """Width of `embed`; None where the encoder has no joint space, and `embed` raises `modality_not_supported`."""
+        return None
+
     def check_modality(self, modality: str) -> None:
         """Raise `modality_not_supported` unless this encoder reads it."""
         if modality not in self.modalities:
@@ -82,27 +93,71 @@ class Encoder(nn.Module, ABC):
         weights = {name: tensor.to(dtype or tensor.dtype).contiguous() for name, tensor in self.state_dict().items()}
         save_file(weights, folder / WEIGHTS_FILE)
 
+    def save_reference(self, folder: str | Path) -> None:
+        """Write encoder.json alone: which repository at which revision, and the settings; `load_encoder` reads it.
+
+        Raises `storage_error` for an encoder that did not come from the hub.
+        """
+        if self.source is None:
+            detail = f"this {self.encoder_type} encoder did not come from a repository of the hub; use save_pretrained"
+            raise AnyGenError("storage_error", detail)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {"encoder_type": self.encoder_type, "source": self.source, **dataclasses.asdict(self.config)}
+        (folder / ENCODER_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read what `save_pretrained` wrote, in float32 and evaluation mode.
+    def from_pretrained(
+        cls, source: str | Path, *, config: Any = None, dtype: torch.dtype = torch.float32
+    ) -> Self:
+        """Read what `save_pretrained` wrote, in evaluation mode.
+
+        Args:
+            source: a folder, or `name/repository`, with `@revision` where wanted, of the hub.
+            config: settings in the place of those that are written there.
+            dtype: precision in memory.
 
         Raises:
             AnyGenError: `model_load_error` for a missing file, an unknown or missing key or tensor, or another type.
         """
-        folder = Path(folder)
-        config = read_json(folder / CONFIG_FILE)
-        encoder_type = config.pop("encoder_type", None)
+        folder, reference = locate(source)
+        given = read_json(folder / CONFIG_FILE)
+        encoder_type = given.pop("encoder_type", None)
         if encoder_type != cls.encoder_type:
             raise AnyGenError(
                 "model_load_error",
                 f"{folder / CONFIG_FILE}: encoder_type is {encoder_type!r}; {cls.__name__} reads {cls.encoder_type!r}",
             )
-        encoder = cls(config_from_dict(cls.config_class, config, where=str(folder / CONFIG_FILE)))
-        try:
-            encoder.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS_FILE).items()})
-        except (OSError, RuntimeError) as error:
-            raise AnyGenError("model_load_error", f"{folder / WEIGHTS_FILE}: {error}") from error
+        encoder = cls(config or config_from_dict(cls.config_class, given, where=str(folder / CONFIG_FILE))).to(dtype)
+        with loading(folder / WEIGHTS_FILE):
+            weights = load_file(folder / WEIGHTS_FILE)
+            encoder.load_state_dict({name: tensor.to(dtype) for name, tensor in weights.items()})
+        encoder.source = reference
         return encoder.eval()
+
+
+def locate(source: str | Path) -> tuple[Path, str | None]:
+    """A folder or a repository of the hub -> the folder, and `name/repository@commit` where it came from the hub.
+
+    Raises `model_load_error`, `hub_unavailable` and `hub_access_denied`.
+    """
+    folder = find_folder(source)
+    if Path(source).is_dir():
+        return folder, None
+    repository, _, revision = str(source).partition("@")
+    commit = folder.name if folder.parent.name == "snapshots" else revision  # the hub's cache names folders by commit
+    return folder, f"{repository}@{commit}"
+
+
+@contextlib.contextmanager
+def loading(path: Path) -> Iterator[None]:
+    """What reading weights and settings under `path` raises, as `model_load_error` with the path."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        raise AnyGenError("model_load_error", f"{path}: {error}") from error
 
 
 def read_json(path: Path) -> dict:

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anygen.encoders.encoder import Encoder
+from anygen.encoders.encoder import Encoder, locate
 from anygen.encoders.fbank import kaldi_fbank, resample
 from anygen.encoders.frames import Fit, clip_frame_indices, fit_frames
 from anygen.encoders.imagebind import ImageBind
@@ -94,6 +94,11 @@ class ImageBindEncoder(Encoder):
         """The modalities whose trunk the model has."""
         return tuple(modality for modality, trunk in TRUNK_OF.items() if trunk in self.config.model.trunks)
 
+    @property
+    def joint_dim(self) -> int:
+        """Width of `embed`."""
+        return self.config.model.joint_dim
+
     def width(self, modality: str) -> int:
         """D of `forward`: the joint space's, or the trunk's own."""
         self.check_modality(modality)
@@ -154,10 +159,13 @@ class ImageBindEncoder(Encoder):
             self.tokenizer.save_pretrained(folder)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Self:
+    def from_pretrained(
+        cls, source: str | Path, *, config: ImageBindEncoderConfig | None = None, dtype: torch.dtype = torch.float32
+    ) -> Self:
         """As `Encoder.from_pretrained`, with the tokenizer where the folder holds one."""
-        encoder = super().from_pretrained(folder)
-        if (Path(folder) / "tokenizer.json").exists():
+        encoder = super().from_pretrained(source, config=config, dtype=dtype)
+        folder, _ = locate(source)
+        if (folder / "tokenizer.json").exists():
             from transformers import PreTrainedTokenizerFast
 
             encoder.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
@@ -214,7 +222,8 @@ class ImageBindEncoder(Encoder):
     def _audio(self, audio) -> Tensor:
         config = self.config
         _, num_mel_bins, num_frames = config.model.audio.input_size
-        waveform = resample(torch.from_numpy(audio.waveform), audio.sampling_rate, config.sampling_rate)
+        samples = audio.waveform if len(audio.waveform) else np.zeros(1, np.float32)
+        waveform = resample(torch.from_numpy(samples), audio.sampling_rate, config.sampling_rate)
         if config.audio_fill == "silence":
             waveform = F.pad(waveform, (0, max(0, config.audio_clip_samples - len(waveform))))
         last_start = max(0, len(waveform) - config.audio_clip_samples)
