@@ -288,9 +288,15 @@ class WhisperInputs(SoundInputs):
 class WaveformInputs(SoundInputs):
     """Samples as they are, clips of `audio_seconds`, filled up with silence (HuBERT, Hsu et al. 2021).
 
-    Where the feature extractor gives an attention mask, silence that was filled up is masked as the model was trained;
-    where it gives none, the model was trained without.
+    A clip is normalised over its own samples, not over the silence. Where the feature extractor gives an attention mask,
+    that silence is masked, as the model was trained; where it gives none, the model was trained without.
     """
+
+    def __init__(self, processor: Any, model_config: Any, config: TransformersEncoderConfig):
+        super().__init__(processor, model_config, config)
+        if self.num_patches(0) < 1:
+            found = f"audio_seconds={config.audio_seconds} is {self.clip_samples} samples"
+            raise AnyGenError("model_load_error", f"{found}, too few for one token of this model; make it longer")
 
     @property
     def clip_samples(self) -> int:
