@@ -11,12 +11,26 @@ from anygen.projectors.input import (
     MLPProjector,
     TransformerInputProjector,
 )
+from anygen.projectors.merging import (
+    AveragePoolProjector,
+    ConcatProjector,
+    PixelShuffleProjector,
+    SpaceTimePoolProjector,
+)
 from anygen.projectors.output import OutputProjector, OutputProjectorConfig, TransformerProjector
+from anygen.projectors.perceiver import PerceiverProjector
+from anygen.projectors.qformer import QFormerProjector
 
 INPUT_PROJECTORS: dict[str, type[InputProjector]] = {
     "linear": LinearProjector,
     "mlp": MLPProjector,
     "transformer": TransformerInputProjector,
+    "perceiver": PerceiverProjector,
+    "qformer": QFormerProjector,
+    "concat": ConcatProjector,
+    "pixel_shuffle": PixelShuffleProjector,
+    "average_pool": AveragePoolProjector,
+    "space_time_pool": SpaceTimePoolProjector,
 }
 OUTPUT_PROJECTORS: dict[str, type[OutputProjector]] = {"transformer": TransformerProjector}
 

@@ -1,6 +1,6 @@
 """Input projectors: encoder tokens float[N, P, D_enc] -> LLM embeddings float[N, K, D_llm] (step 4 of the data flow).
 
-One embedding a token (K = P) in the members so far; resamplers with K != P say so in `num_tokens`.
+One embedding a token (K = P) in the members of this file; those with K != P say so in `num_tokens`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,24 @@ class InputProjectorConfig:
     """Layers of those that are transformers."""
     num_heads: int = 4
     """Attention heads of each such layer."""
+    num_queries: int = 32
+    """K of those that resample: learned queries of "perceiver" and "qformer"; room for frames of "space_time_pool"."""
+    head_dim: int | None = None
+    """Width of a head of "perceiver"; None is the encoder's width shared out among the heads."""
+    hidden_dim: int | None = None
+    """Width of "qformer"; None is the encoder's."""
+    vocab_size: int | None = None
+    """Words that "qformer" reads instructions in; None is one that reads none."""
+    merge: int = 2
+    """Tokens that become one: that many in a row of "concat", squares of that side of the others on a grid."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of the tokens of one picture, for those on a grid; None is the square of all tokens."""
+
+    def __post_init__(self):
+        for name in ("num_layers", "num_heads", "num_queries", "head_dim", "hidden_dim", "vocab_size", "merge"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value}; expected at least 1")
 
 
 class InputProjector(nn.Module, ABC):
@@ -32,6 +50,11 @@ class InputProjector(nn.Module, ABC):
     def __init__(self, config: InputProjectorConfig, *, in_dim: int, out_dim: int):
         super().__init__()
         self.config = config
+
+    @property
+    def reads_instruction(self) -> bool:
+        """Whether `forward` takes the instruction's `instruction_ids` and `instruction_mask`, int64[N, T]."""
+        return False
 
     def num_tokens(self, encoder_tokens: int) -> int:
         """K, the number of LLM embeddings that `encoder_tokens` (P) tokens become."""

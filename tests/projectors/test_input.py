@@ -1,19 +1,36 @@
 """The input projector contract over every member."""
 
+import dataclasses
+import json
+
 import pytest
 import torch
 
+from anygen.encoders.encoder import config_from_dict
 from anygen.projectors import INPUT_PROJECTORS, InputProjectorConfig, build_input_projector
 
 
 @pytest.mark.parametrize("name", INPUT_PROJECTORS)
 def test_contract(name):
     torch.manual_seed(0)
-    module = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10)
+    module = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10).eval()
     features = torch.randn(3, 4, 8)
     embeddings = module(features)
     assert embeddings.shape == (3, module.num_tokens(4), 10)
     assert torch.allclose(module(features[1:2]), embeddings[1:2], atol=1e-6)
+    assert not torch.allclose(embeddings[0], embeddings[1], atol=1e-3), "different media give different embeddings"
+    embeddings.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in module.parameters()), "every parameter is trained"
+    again = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10).eval()
+    again.load_state_dict(module.state_dict())
+    assert torch.equal(again(features), embeddings)
+
+
+@pytest.mark.parametrize("name", INPUT_PROJECTORS)
+def test_settings_survive_json(name):
+    config = InputProjectorConfig(type=name, merge=3, grid=(4, 5), num_queries=6, head_dim=2)
+    written = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert config_from_dict(InputProjectorConfig, written, where="config.json") == config
 
 
 def test_linear_is_one_matrix():
