@@ -155,7 +155,7 @@ def test_info_counts_every_parameter_and_names_classes(model, toy_model, capsys)
 
 
 def test_info_of_what_is_no_model_is_status_1(tmp_path, capsys):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 20)
     assert main(["info", str(tmp_path)]) == 1
     message = capsys.readouterr().err

@@ -33,6 +33,31 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedGenerator:
+    """A frozen generator that a checkpoint was trained for."""
+
+    source: str
+    """Its repository on the hub."""
+    width: int
+    """How wide the condition is that it takes."""
+
+
+KNOWN_GENERATORS: dict[str, PublishedGenerator] = {
+    source: PublishedGenerator(source=source, width=width)
+    for source, width in (
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", 768),
+        ("stabilityai/stable-diffusion-2", 1024),
+        ("cerspense/zeroscope_v2_576w", 1024),
+        ("cerspense/zeroscope_v2_XL", 1024),
+        ("cvssp/audioldm", 512),
+        ("cvssp/audioldm-l-full", 512),
+    )
+}
+MOVED = {"runwayml/stable-diffusion-v1-5": "stable-diffusion-v1-5/stable-diffusion-v1-5"}
+"""Repositories that the hub no longer has -> where their files are now."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """One published layout."""
 
@@ -46,6 +71,13 @@ class Layout:
     encoder: str
     """What its frozen encoder is."""
     encoder_licence: str
+    encoder_width: int
+    tokens_per_medium: int
+    """LLM embeddings that the input projector makes of one encoder token."""
+    llm: str
+    """The frozen LLM's repository on the hub, "" where it is not published whole."""
+    generators: dict[str, str]
+    """Modality -> the frozen generator's repository, a key of `KNOWN_GENERATORS`."""
     signal_tokens: dict[str, tuple[str, ...]]
     """Modality -> its signal tokens as the tokenizer writes them."""
 
@@ -90,6 +122,14 @@ NEXTGPT_LEGACY = Layout(
     licence="BSD-3-Clause",
     encoder="ImageBind huge, pooled token",
     encoder_licence="CC-BY-NC-SA 4.0",
+    encoder_width=1024,
+    tokens_per_medium=1,
+    llm="",  # Vicuna-7B-v0 is published as a difference to LLaMA's weights only
+    generators={
+        "image": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "video": "cerspense/zeroscope_v2_576w",
+        "audio": "cvssp/audioldm-l-full",
+    },
     signal_tokens={
         "image": tuple(f"[IMG{index}]" for index in range(4)),
         "video": tuple(f"[VID{index}]" for index in range(24)),
@@ -127,6 +167,14 @@ NEXTGPT = Layout(
     licence="BSD-3-Clause",
     encoder="ImageBind huge, patch tokens",
     encoder_licence="CC-BY-NC-SA 4.0",
+    encoder_width=1024,
+    tokens_per_medium=1,
+    llm="lmsys/vicuna-7b-v1.5",
+    generators={
+        "image": "stabilityai/stable-diffusion-2",
+        "video": "cerspense/zeroscope_v2_XL",
+        "audio": "cvssp/audioldm",
+    },
     signal_tokens={
         "image": tuple(f"<image_{index:02d}>" for index in range(4)),
         "video": tuple(f"<video_{index:02d}>" for index in range(24)),
@@ -152,6 +200,10 @@ GILL = Layout(
     licence="Apache-2.0",
     encoder="CLIP ViT-L/14, pooled",
     encoder_licence="MIT",
+    encoder_width=1024,
+    tokens_per_medium=4,
+    llm="facebook/opt-6.7b",
+    generators={"image": "stable-diffusion-v1-5/stable-diffusion-v1-5"},
     signal_tokens={"image": tuple(f"[IMG{index}]" for index in range(8))},
 )
 
@@ -166,13 +218,26 @@ def detect_layout(folder: Path) -> Layout | None:
     return NEXTGPT if is_merged_nextgpt(folder) else None
 
 
+def generator_sources(folder: Path, layout: Layout) -> dict[str, str]:
+    """Modality -> the generator's repository: what the checkpoint's config.json names, or the layout's usual one."""
+    config = _config(folder) if layout is NEXTGPT else {}
+    named = {modality: config.get(f"{modality}_decoder") for modality in layout.generators}
+    sources = {modality: named[modality] or usual for modality, usual in layout.generators.items()}
+    return {modality: MOVED.get(source, source) for modality, source in sources.items()}
+
+
 def is_merged_nextgpt(folder: Path) -> bool:
-    """Whether config.json is that of a merged checkpoint of NExT-GPT's second code base."""
+    """Whether config.json is that of NExT-GPT's second code base, as it is beside merged shards."""
+    return "multimodal_input_tower" in _config(folder)
+
+
+def _config(folder: Path) -> dict:
+    """config.json, empty where there is none that can be read."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and "multimodal_input_tower" in config
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def weight_files(folder: Path, layout: Layout) -> list[Path]:
