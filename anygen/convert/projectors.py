@@ -39,14 +39,20 @@ class ConvertedProjector:
     """Of an output projector: what the generator takes."""
 
 
-def convert_input_projector(account: Account) -> ConvertedProjector:
-    """The projector from encoder tokens to the LLM: one linear layer, or two with a GELU between."""
+def convert_input_projector(account: Account, *, tokens_per_medium: int = 1) -> ConvertedProjector:
+    """The projector from encoder tokens to the LLM: one linear layer, or two with a GELU between.
+
+    With `tokens_per_medium` above 1 the linear layer makes that many embeddings of a token, side by side (GILL).
+    """
     role = "input_projector"
     found = account.tensors[role]
     kind = "mlp" if any(name.startswith("proj.0.") for name in found) else "linear"
     first, last = ("proj.0.weight", "proj.2.weight") if kind == "mlp" else ("proj.weight", "proj.weight")
     out_dim, in_dim = _matrix(account, role, last).shape[0], _matrix(account, role, first).shape[1]
     config = InputProjectorConfig(type=kind)
+    if tokens_per_medium > 1:
+        config = InputProjectorConfig(type="expand", num_queries=tokens_per_medium)
+        out_dim //= tokens_per_medium
     with torch.device("meta"):
         module = build_input_projector(config, in_dim=in_dim, out_dim=out_dim)
     return ConvertedProjector(

@@ -4,6 +4,7 @@ Input projectors stand between an encoder and the LLM (step 4 of the data flow),
 signal states and a generator (step 8).
 """
 
+from anygen.projectors.expand import ExpandProjector
 from anygen.projectors.input import (
     InputProjector,
     InputProjectorConfig,
@@ -27,6 +28,7 @@ INPUT_PROJECTORS: dict[str, type[InputProjector]] = {
     "transformer": TransformerInputProjector,
     "perceiver": PerceiverProjector,
     "qformer": QFormerProjector,
+    "expand": ExpandProjector,
     "concat": ConcatProjector,
     "pixel_shuffle": PixelShuffleProjector,
     "average_pool": AveragePoolProjector,

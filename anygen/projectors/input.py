@@ -24,7 +24,8 @@ class InputProjectorConfig:
     num_heads: int = 4
     """Attention heads of each such layer."""
     num_queries: int = 32
-    """K of those that resample: learned queries of "perceiver" and "qformer"; room for frames of "space_time_pool"."""
+    """K of those that resample: learned queries of "perceiver" and "qformer"; embeddings of each token of "expand"; room for
+    frames of "space_time_pool"."""
     head_dim: int | None = None
     """Width of a head of "perceiver"; None is the encoder's width shared out among the heads."""
     hidden_dim: int | None = None
