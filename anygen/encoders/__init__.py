@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from anygen.encoders.concat_encoder import ConcatEncoder
 from anygen.encoders.encoder import CONFIG_FILE, ENCODER_FILE, Encoder, config_from_dict, locate, read_json
 from anygen.encoders.imagebind_encoder import ImageBindEncoder
 from anygen.encoders.transformers_encoder import TransformersEncoder
@@ -16,6 +17,7 @@ from anygen.errors import AnyGenError
 ENCODERS: dict[str, type[Encoder]] = {
     "imagebind": ImageBindEncoder,
     "transformers": TransformersEncoder,
+    "concat": ConcatEncoder,
 }
 """encoder_type of an encoder.json or config.json -> the class that reads the folder."""
 

@@ -71,6 +71,13 @@ class Encoder(nn.Module, ABC):
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         """One vector of unit length an item, in a space that all modalities share, (N, ...) -> (N, D_joint)."""
 
+    def grid(self, modality: str) -> tuple[int, ...]:
+        """The axes that the P tokens lie on, the slowest first: rows and columns of a picture, frames before them of a film.
+
+        One axis, (P,), where the tokens are no grid. `merging.py` and `concat_encoder.py` ask for it.
+        """
+        return (self.num_tokens(modality),)
+
     @property
     def joint_dim(self) -> int | None:
         """Width of `embed`; None where the encoder has no joint space, and `embed` raises `modality_not_supported`."""
@@ -107,9 +114,7 @@ class Encoder(nn.Module, ABC):
         (folder / ENCODER_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def from_pretrained(
-        cls, source: str | Path, *, config: Any = None, dtype: torch.dtype = torch.float32
-    ) -> Self:
+    def from_pretrained(cls, source: str | Path, *, config: Any = None, dtype: torch.dtype = torch.float32) -> Self:
         """Read what `save_pretrained` wrote, in evaluation mode.
 
         Args:

@@ -119,6 +119,12 @@ class ImageBindEncoder(Encoder):
         }
         return clips[modality] * (1 + math.prod(self._grid(modality)))
 
+    def grid(self, modality: str) -> tuple[int, ...]:
+        """Rows and columns of `read="patches"`; other readings are no grid."""
+        if modality == "text" or self.config.read != "patches":
+            return (self.num_tokens(modality),)
+        return self.config.model.trunks[TRUNK_OF[modality]].layout[-2:]
+
     def preprocess(self, modality: str, media: Sequence) -> Tensor:
         """N media -> the tensors of the module docstring.
 
@@ -193,7 +199,9 @@ class ImageBindEncoder(Encoder):
         return torch.cat([tokens[:, :1], pooled], dim=1)
 
     def _grid(self, modality: str) -> tuple[int, int]:
-        return {"image": self.config.image_grid, "video": self.config.video_grid, "audio": self.config.audio_grid}[modality]
+        return {"image": self.config.image_grid, "video": self.config.video_grid, "audio": self.config.audio_grid}[
+            modality
+        ]
 
     def _image(self, image) -> Tensor:
         return self._pixels(np.asarray(image.convert("RGB"))[None], num_crops=1)[0, :, 0]
@@ -216,7 +224,9 @@ class ImageBindEncoder(Encoder):
         """uint8 (T, H, W, 3) -> normalised (crops, 3, T, height, width)."""
         size = self.config.model.vision.input_size[-2:]
         pixels = fit_frames(frames, size=size, fit=self.config.fit, num_crops=num_crops)
-        mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (self.config.pixel_mean, self.config.pixel_std))
+        mean, std = (
+            torch.tensor(values).view(3, 1, 1, 1) for values in (self.config.pixel_mean, self.config.pixel_std)
+        )
         return (pixels - mean) / std
 
     def _audio(self, audio) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,12 @@ class TransformersEncoder(Encoder):
     config_class = TransformersEncoderConfig
 
     def __init__(
-        self, model: nn.Module, *, processor: Any, tokenizer: Any = None, config: TransformersEncoderConfig | None = None
+        self,
+        model: nn.Module,
+        *,
+        processor: Any,
+        tokenizer: Any = None,
+        config: TransformersEncoderConfig | None = None,
     ):
         super().__init__(config or TransformersEncoderConfig())
         self.family = family_of(model.config.model_type, where=type(model).__name__)
@@ -78,7 +84,9 @@ class TransformersEncoder(Encoder):
         self.inputs = self.family.inputs(processor, self._tower.config, self.config)
         layers, layer = self.inputs.num_layers, self.config.layer
         if not -layers - 1 <= layer <= layers:
-            raise AnyGenError("model_load_error", f"layer={layer}; this model has {layers} blocks: -{layers + 1} to {layers}")
+            raise AnyGenError(
+                "model_load_error", f"layer={layer}; this model has {layers} blocks: -{layers + 1} to {layers}"
+            )
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -106,8 +114,17 @@ class TransformersEncoder(Encoder):
         if modality == "text":
             return 1
         prefix = self._num_prefix if self.config.read == "all" else 0
-        tokens = 1 if self.config.read == "pooled" else prefix + self.inputs.num_patches(self._depth)
+        tokens = 1 if self.config.read == "pooled" else prefix + math.prod(self.inputs.grid(self._depth))
         return self.inputs.num_pieces(modality) * tokens
+
+    def grid(self, modality: str) -> tuple[int, ...]:
+        """Pieces (where there are several), rows and columns; sounds of one axis are one axis, clips included."""
+        axes = self.inputs.grid(self._depth)
+        if modality == "text" or self.config.read != "patches" or len(axes) == 1:
+            return (self.num_tokens(modality),)
+        pieces = self.inputs.num_pieces(modality)
+        is_film = modality == "video" and len(axes) == 2
+        return (pieces, *axes) if is_film or pieces > 1 else axes
 
     def preprocess(self, modality: str, media: Sequence) -> Tensor:
         """N media -> (N, pieces, ...), texts -> ids int64 (N, context)."""
@@ -132,7 +149,9 @@ class TransformersEncoder(Encoder):
         self.check_modality(modality)
         if self.family.projection is None:
             have = ", ".join(name for name, family in FAMILIES.items() if family.projection is not None)
-            detail = f"{self.model.config.model_type} has no space that media and text share; these have: {have}, imagebind"
+            detail = (
+                f"{self.model.config.model_type} has no space that media and text share; these have: {have}, imagebind"
+            )
             raise AnyGenError("modality_not_supported", detail)
         if modality == "text":
             return F.normalize(self._project(self.family.text_projection, self._pool_text(inputs)), dim=-1)

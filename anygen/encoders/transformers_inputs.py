@@ -53,8 +53,9 @@ class Inputs(ABC):
         """One medium of any size, rate and length -> (pieces, ...)."""
 
     @abstractmethod
-    def num_patches(self, layer: int) -> int:
-        """Tokens of one piece after a layer, CLS and registers not counted. `layer`: 0 before the first block."""
+    def grid(self, layer: int) -> tuple[int, ...]:
+        """Axes that the tokens of one piece lie on after a layer, CLS and registers not counted. `layer`: 0 before the first
+        block."""
 
     def width(self, layer: int) -> int:
         """Channels after a layer."""
@@ -99,8 +100,8 @@ class PictureInputs(Inputs):
     def num_pieces(self, modality: str) -> int:
         return 1 if modality == "image" else self.config.num_frames
 
-    def num_patches(self, layer: int) -> int:
-        return math.prod(side // self.model_config.patch_size for side in self.size)
+    def grid(self, layer: int) -> tuple[int, ...]:
+        return tuple(side // self.model_config.patch_size for side in self.size)
 
     def prepare(self, modality: str, medium: Image.Image | Video) -> Tensor:
         return torch.stack([self._process(picture) for picture in pictures_of(medium, self.config.num_frames)])
@@ -128,8 +129,8 @@ class NaflexInputs(Inputs):
         """Rows and columns of the grid that all pictures come to."""
         return math.isqrt(self.processor.max_num_patches)
 
-    def num_patches(self, layer: int) -> int:
-        return self.side**2
+    def grid(self, layer: int) -> tuple[int, ...]:
+        return self.side, self.side
 
     def prepare(self, modality: str, medium: Image.Image | Video) -> Tensor:
         return torch.stack([self._process(picture) for picture in pictures_of(medium, self.config.num_frames)])
@@ -164,9 +165,9 @@ class FilmInputs(Inputs):
     def num_pieces(self, modality: str) -> int:
         return 1
 
-    def num_patches(self, layer: int) -> int:
-        config = self.model_config
-        return config.num_frames // config.tubelet_size * (config.image_size // config.patch_size) ** 2
+    def grid(self, layer: int) -> tuple[int, ...]:
+        config, side = self.model_config, self.model_config.image_size // self.model_config.patch_size
+        return config.num_frames // config.tubelet_size, side, side
 
     def prepare(self, modality: str, medium: Video) -> Tensor:
         frames = [shorten(frame) for frame in pictures_of(medium, self.model_config.num_frames)]
@@ -234,9 +235,13 @@ class ClapInputs(SoundInputs):
     def width(self, layer: int) -> int:
         return self.model_config.patch_embeds_hidden_size * 2 ** min(layer, self.num_layers - 1)
 
-    def num_patches(self, layer: int) -> int:
-        side = self.model_config.spec_size // _pair(self.model_config.patch_stride)[0]
-        return (side // 2 ** min(layer, self.num_layers - 1)) ** 2
+    def grid(self, layer: int) -> tuple[int, ...]:
+        side = self.model_config.spec_size // self.model_config.patch_stride[0]
+        side //= 2 ** min(layer, self.num_layers - 1)
+        if layer < self.num_layers or self.config.layer != -1:
+            return side, side  # the spectrogram, folded into a square
+        ratio = self.model_config.spec_size // self.model_config.num_mel_bins
+        return side // ratio, side * ratio  # bands and times
 
     def run(self, tower: nn.Module, pieces: Tensor) -> Any:
         is_longer = torch.ones(len(pieces), 1, dtype=torch.bool, device=pieces.device)
@@ -281,8 +286,8 @@ class WhisperInputs(SoundInputs):
     def width(self, layer: int) -> int:
         return self.model_config.d_model
 
-    def num_patches(self, layer: int) -> int:
-        return self.model_config.max_source_positions
+    def grid(self, layer: int) -> tuple[int, ...]:
+        return (self.model_config.max_source_positions,)
 
 
 class WaveformInputs(SoundInputs):
@@ -294,7 +299,7 @@ class WaveformInputs(SoundInputs):
 
     def __init__(self, processor: Any, model_config: Any, config: TransformersEncoderConfig):
         super().__init__(processor, model_config, config)
-        if self.num_patches(0) < 1:
+        if self.grid(0)[0] < 1:
             found = f"audio_seconds={config.audio_seconds} is {self.clip_samples} samples"
             raise AnyGenError("model_load_error", f"{found}, too few for one token of this model; make it longer")
 
@@ -306,11 +311,11 @@ class WaveformInputs(SoundInputs):
         given = self.extract(waveform, padding="max_length", max_length=self.clip_samples, return_attention_mask=True)
         return torch.stack([given["input_values"][0].float(), given["attention_mask"][0].float()])
 
-    def num_patches(self, layer: int) -> int:
+    def grid(self, layer: int) -> tuple[int, ...]:
         length = self.clip_samples
         for kernel, stride in zip(self.model_config.conv_kernel, self.model_config.conv_stride):
             length = (length - kernel) // stride + 1
-        return length
+        return (length,)
 
     def run(self, tower: nn.Module, pieces: Tensor) -> Any:
         mask = pieces[:, 1].long() if self.processor.return_attention_mask else None
@@ -332,7 +337,3 @@ def shorten(picture: Image.Image) -> Image.Image:
     width, height = (min(side, short) for side in picture.size)
     left, top = (picture.width - width) // 2, (picture.height - height) // 2
     return picture.crop((left, top, left + width, top + height))
-
-
-def _pair(value: int | tuple[int, int] | list[int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)

@@ -110,7 +110,9 @@ class SpaceTimePoolProjector(GridProjector):
     def forward(self, features: Tensor) -> Tensor:
         self.num_tokens(features.shape[1])
         frames, rows, columns = self.grid(features.shape[1])
-        return self.proj(pool_space_time(features.unflatten(1, (frames, rows * columns)), length=self.config.num_queries))
+        return self.proj(
+            pool_space_time(features.unflatten(1, (frames, rows * columns)), length=self.config.num_queries)
+        )
 
 
 def space_to_depth(grids: Tensor, *, side: int) -> Tensor:

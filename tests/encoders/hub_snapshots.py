@@ -28,9 +28,7 @@ def word_tokenizer():
 
     words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
+    words.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
     return PreTrainedTokenizerFast(
         tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
     )
@@ -106,7 +104,9 @@ def siglip2(folder: Path) -> Path:
 def dinov2(folder: Path) -> Path:
     from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
 
-    model = Dinov2Model(Dinov2Config(**SMALL, image_size=24, patch_size=4, mlp_ratio=2))  # trained at another size than read
+    model = Dinov2Model(
+        Dinov2Config(**SMALL, image_size=24, patch_size=4, mlp_ratio=2)
+    )  # trained at another size than read
     return save(folder, model, BitImageProcessorPil(size={"shortest_edge": 18}, crop_size={"height": 16, "width": 16}))
 
 

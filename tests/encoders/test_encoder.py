@@ -1,5 +1,7 @@
 """The encoder contract over every member of `ENCODERS` and every family of transformers."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from PIL import Image
 from toy_encoders import media_of, toy_imagebind
 
 from anygen.encoders import ENCODERS, FAMILIES, load_encoder
+from anygen.encoders.concat_encoder import ConcatEncoder, ConcatEncoderConfig
 from anygen.encoders.transformers_encoder import TransformersEncoderConfig
 from anygen.errors import AnyGenError
 from anygen.media.types import Audio, Video
@@ -24,12 +27,23 @@ def snapshot(family: str, **settings):
     return load
 
 
+def concat(*families: str, settings: dict | None = None, **changes):
+    def build(folder):
+        members = {family: snapshot(family, **(settings or {}))(folder / family) for family in families}
+        return ConcatEncoder(members, ConcatEncoderConfig(**changes)).eval()
+
+    return build
+
+
 VARIANTS = {
     "imagebind-cls-joint": imagebind(),
     "imagebind-patches-joint": imagebind(read="patches"),
     "imagebind-grid-trunk": imagebind(read="grid", features="trunk"),
     "imagebind-crops": imagebind(fit="crop", num_crops=3, video_clip_seconds=2.0, audio_fill="frames"),
     **{f"transformers-{family}": snapshot(family, audio_seconds=1.0) for family in SNAPSHOTS},
+    "concat-prismatic": concat("dinov2", "siglip", settings={"layer": -2, "num_frames": 2}),
+    "concat-tokens": concat("clip", "siglip2", axis="tokens", settings={"num_frames": 2}),
+    "concat-pool": concat("clip", "videomae", axis="channels", resize="pool", grids={"video": (2, 1, 2)}),
     "transformers-clip-llava": snapshot("clip", layer=-2, num_frames=3),
     "transformers-clip-pooled": snapshot("clip", read="pooled"),
     "transformers-siglip2-pooled": snapshot("siglip2", read="pooled"),
@@ -54,6 +68,7 @@ def test_tokens_are_as_declared_and_finite(encoder):
     for modality in encoder.modalities:
         tokens = encoder(modality, encoder.preprocess(modality, media_of(modality)))
         assert tokens.shape == (3, encoder.num_tokens(modality), encoder.width(modality))
+        assert math.prod(encoder.grid(modality)) == encoder.num_tokens(modality)
         assert tokens.isfinite().all()
         assert (tokens[0] - tokens[1]).abs().max() > 1e-3, "different media give different tokens"
 
@@ -77,7 +92,7 @@ def test_embeddings_have_unit_length_or_are_refused(encoder):
     for modality in encoder.modalities:
         inputs = encoder.preprocess(modality, media_of(modality))
         if encoder.joint_dim is None:
-            with pytest.raises(AnyGenError, match="modality_not_supported.*no space that media and text share"):
+            with pytest.raises(AnyGenError, match="modality_not_supported.* space that media and text share"):
                 encoder.embed(modality, inputs)
         else:
             vectors = encoder.embed(modality, inputs)
@@ -98,8 +113,12 @@ def test_save_and_load_is_bit_equal(encoder, tmp_path):
 
 ODD = {
     "image": [Image.new("RGB", size, (9, 99, 199)) for size in ((1, 1), (3, 3), (1, 3000), (3000, 1))],
-    "video": [Video(frames=np.full((*shape, 3), 7, np.uint8), fps=0.1) for shape in ((1, 1, 1), (3, 3, 3), (2, 1, 900))],
-    "audio": [Audio(waveform=np.zeros(n, np.float32), sampling_rate=rate) for n, rate in ((1, 8_000), (0, 8_000), (9, 96_000))],
+    "video": [
+        Video(frames=np.full((*shape, 3), 7, np.uint8), fps=0.1) for shape in ((1, 1, 1), (3, 3, 3), (2, 1, 900))
+    ],
+    "audio": [
+        Audio(waveform=np.zeros(n, np.float32), sampling_rate=rate) for n, rate in ((1, 8_000), (0, 8_000), (9, 96_000))
+    ],
 }
 
 

@@ -45,7 +45,6 @@ def test_missing_weights_are_named(tmp_path):
         load_encoder(tmp_path)
 
 
-
 def test_text_without_a_tokenizer_is_refused():
     encoder = toy_imagebind()
     encoder.tokenizer = None
@@ -88,7 +87,9 @@ def test_joint_cls_is_the_mean_of_the_clips_unit_vectors():
 
 def test_short_sound_is_filled_up_with_silence_or_with_frames():
     short = Audio(waveform=np.full(8_000, 0.1, np.float32), sampling_rate=16_000)
-    silence, frames = (toy_imagebind(audio_fill=fill).preprocess("audio", [short])[0, 0, 0] for fill in ("silence", "frames"))
+    silence, frames = (
+        toy_imagebind(audio_fill=fill).preprocess("audio", [short])[0, 0, 0] for fill in ("silence", "frames")
+    )
     mean, std = toy_imagebind().config.audio_mean, toy_imagebind().config.audio_std
     torch.testing.assert_close(frames[:, -1], torch.full((32,), -mean / std))
     assert (silence[:, -1] < frames[:, -1] - 1).all()

@@ -184,7 +184,9 @@ def test_clap_fusion_takes_the_middles_of_the_thirds_and_the_same_each_time(fold
     features = encoder.preprocess("audio", [sound])
     assert torch.equal(encoder.preprocess("audio", [sound]), features)
     extractor, samples = encoder.processor, resample(sound, 8_000).waveform
-    whole = extractor(samples, sampling_rate=8_000, max_length=len(samples), return_tensors="pt")["input_features"][0, 0]
+    whole = extractor(samples, sampling_rate=8_000, max_length=len(samples), return_tensors="pt")["input_features"][
+        0, 0
+    ]
     room = len(whole) - 32
     for crop, start in zip(features[0, 0, 1:], (room // 6, room // 2, room * 5 // 6)):
         close(crop, whole[start : start + 32].float())
@@ -284,7 +286,9 @@ def test_missing_tensors_and_settings_are_named(folder_of, tmp_path):
     weights = load_file(folder / "model.safetensors")
     del weights["encoder.layers.2.attention.q_proj.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(AnyGenError, match="1 tensors of HubertModel are missing, such as encoder.layers.2.attention.q_proj"):
+    with pytest.raises(
+        AnyGenError, match="1 tensors of HubertModel are missing, such as encoder.layers.2.attention.q_proj"
+    ):
         load_encoder(folder)
     (folder / "encoder.json").write_text(json.dumps({"encoder_type": "transformers", "colour": 1}))
     with pytest.raises(AnyGenError, match=r"encoder.json: unknown keys \['colour'\]"):

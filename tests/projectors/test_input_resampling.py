@@ -219,6 +219,8 @@ def test_flamingo_and_blip2_have_their_published_numbers_of_parameters():
             InputProjectorConfig(num_queries=64, num_layers=6, num_heads=8, head_dim=64), dim=1024
         )
         qformer = build("qformer", num_queries=32, num_layers=12, num_heads=12, hidden_dim=768, in_dim=1408)
-    millions = [round(sum(map(torch.Tensor.numel, part.parameters())) / 1e6, 1) for part in (perceiver, qformer.qformer)]
+    millions = [
+        round(sum(map(torch.Tensor.numel, part.parameters())) / 1e6, 1) for part in (perceiver, qformer.qformer)
+    ]
     assert millions == [63.0, 105.1]
     assert math.prod(qformer.query_tokens.shape) == 32 * 768
