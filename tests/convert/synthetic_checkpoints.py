@@ -26,8 +26,8 @@ def llama_tokenizer(added: list[str]):
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
     from transformers import PreTrainedTokenizerFast
 
-    pieces = ["<unk>", "<s>", "</s>", "<0x0A>", "\u2581", "#", "##", "\u2581##", "\u2581###", *LETTERS]
-    merges = [("#", "#"), ("\u2581", "##"), ("\u2581##", "#")]
+    pieces = ["<unk>", "<s>", "</s>", "<0x0A>", "\u2581", "\u2581\u2581", "#", "##", "\u2581##", "\u2581###", *LETTERS]
+    merges = [("\u2581", "\u2581"), ("#", "#"), ("\u2581", "##"), ("\u2581##", "#")]
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
