@@ -27,13 +27,22 @@ class SignalSpec:
     """How the tokens are written, e.g. ("<image_0>", ..., "<image_3>")."""
     ids: tuple[int, ...]
     """Their ids in the LLM's vocabulary, in the order of the run."""
+    separator_id: int | None = None
+    """What the LLM says between two of them, and whose states are read too: a piece of space in NExT-GPT's second code base."""
 
     def __post_init__(self):
         if not self.ids or len(self.ids) != len(self.tokens) or len(set(self.ids)) != len(self.ids):
             raise ValueError(f"tokens {self.tokens} and ids {self.ids} must be as many, and the ids distinct")
 
+    @property
+    def run(self) -> tuple[int, ...]:
+        """The ids that the LLM says, separators among them: R = len(self)."""
+        if self.separator_id is None:
+            return self.ids
+        return tuple(index for each in self.ids for index in (self.separator_id, each))[1:]
+
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.run)
 
 
 class Bridge(nn.Module, ABC):

@@ -123,7 +123,7 @@ def write_script(
         if part.type == "text":
             script.say(backbone.encode_text(part.text), learned=is_reply)
         elif is_reply:
-            first, *others = _signal_of(part, signals).ids
+            first, *others = _signal_of(part, signals).run
             script.runs.append(SignalRun(item=0, start=len(script.ids), length=1 + len(others), part=part))
             script.say([first], learned=True)
             script.say(others, learned=certain_tokens == "learned")

@@ -115,10 +115,11 @@ class _Row:
 
     def __init__(self, model: AnyGenModel, config: DecodingConfig):
         self.config = config
-        self.runs = {modality: list(signal.ids) for modality, signal in model.config.signals.items()}
+        self.runs = {modality: list(signal.run) for modality, signal in model.config.signals.items()}
         self.modality_of = {ids[0]: modality for modality, ids in self.runs.items()}
         self.makeable = set(model.generators) or set(self.runs)  # a generator that was not loaded is not asked for
         self.end_id = model.backbone.end_id
+        self.stops = [list(stop) for stop in model.backbone.config.stop_ids]
         self.due = deque(config.media or ())
         self.num_free = config.max_media if config.media is None else 0
         self.room = config.max_new_tokens
@@ -144,13 +145,31 @@ class _Row:
             length = len(self.said)
             self.segments[-1].states, self.segments[-1].embeddings = states[-length:], embeddings[-length:]
 
+    def ends(self, choice: int) -> bool:
+        """Whether a choice ends the reply: the end token, or the last of a stop sequence, whose other tokens are unsaid."""
+        said = self.segments[-1].ids if self.segments and self.segments[-1].type == "text" else []
+        for *before, last in self.stops:
+            if choice == last and said[len(said) - len(before) :] == before:
+                del said[len(said) - len(before) :]
+                if before and not said:
+                    self.segments.pop()
+                return True
+        return choice == self.end_id
+
+    @property
+    def num_held(self) -> int:
+        """How many of the last tokens may be the beginning of a stop sequence, and are not reported yet."""
+        said = [] if self.is_done else self.segments[-1].ids
+        lengths = [n for stop in self.stops for n in range(1, len(stop)) if said[-n:] == stop[:n]]
+        return max(lengths, default=0)
+
     def speak(self, choice: int) -> None:
         """Turn the LLM's choice into what is said next: nothing, one token, or a whole run."""
-        modality = self.modality_of.get(choice)
+        modality, is_end = self.modality_of.get(choice), self.ends(choice)
         if self.due:
             forced = self.words >= self.config.max_words or self.room <= self.due_tokens
-            modality = self.due.popleft() if modality or forced or choice == self.end_id else None
-        self.is_done = self.is_done or (not modality and (choice == self.end_id or not self.room))
+            modality = self.due.popleft() if modality or forced or is_end else None
+        self.is_done = self.is_done or (not modality and (is_end or not self.room))
         if self.is_done:
             self.said = []
         elif modality:
@@ -224,7 +243,8 @@ def _report(rows: list[_Row], decode_text: Callable[[list[int]], str], on_text: 
         if not row.segments or row.segments[-1].type != "text":
             row.num_reported = 0
             continue
-        text = decode_text(row.segments[-1].ids)
+        said = row.segments[-1].ids
+        text = decode_text(said[: len(said) - row.num_held])
         if len(text) > row.num_reported and not text.endswith("\ufffd"):
             on_text(index, text[row.num_reported :])
             row.num_reported = len(text)

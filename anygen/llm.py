@@ -31,6 +31,13 @@ class BackboneConfig:
     """Special token before a medium's embeddings; "" for none."""
     media_end: str = "</media>"
     """Special token after them; "" for none."""
+    stop_ids: tuple[tuple[int, ...], ...] = ()
+    """Sequences of ids that end a reply as the end token does, for LLMs that were taught so; they are no part of it."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "stop_ids", tuple(map(tuple, self.stop_ids)))  # JSON has lists
+        if not all(self.stop_ids):
+            raise ValueError(f"stop_ids is {self.stop_ids}; expected sequences of one id or more")
 
 
 class TokenRows(nn.Module):

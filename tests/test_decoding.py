@@ -52,6 +52,22 @@ def inclined(model, token: int, by: float = 1e4):
     handle.remove()
 
 
+@contextmanager
+def scripted(model, tokens: list[int]):
+    """The LLM made to say these tokens, one after the other."""
+    coming = iter(tokens)
+    handle = model.backbone.llm.lm_head.register_forward_hook(
+        lambda _, __, logits: logits.index_add(-1, torch.tensor([next(coming)]), torch.full((*logits.shape[:-1], 1), 1e4))
+    )
+    yield
+    handle.remove()
+
+
+def with_stops(model, stop_ids):
+    model.backbone.config = replace(model.backbone.config, stop_ids=stop_ids)
+    return model
+
+
 def test_exactly_the_media_asked_for_in_their_order(toy_model):
     for media in (["image", "audio"], ["video", "image", "image"], []):
         (reply,) = say(toy_model, PROMPTS[:1], media=media)
@@ -184,3 +200,36 @@ def test_the_nucleus_holds_the_likeliest_tokens_only(toy_model):
     wide = DecodingConfig(max_new_tokens=40, max_words=6, temperature=1.0)
     replies = [ids(say(toy_model, PROMPTS[:1], media=[], config=wide, seed=seed)[0]) for seed in (1, 1, 2)]
     assert replies[0] == replies[1] != replies[2]
+
+
+def test_stop_sequences_end_a_reply_and_are_no_part_of_it(build_model):
+    a, b, c, d = 40, 41, 42, 43
+    model = with_stops(build_model(), ((d,), (a, b, c)))
+    for script, said in (([a, a, d], [a, a]), ([c, a, b, c], [c]), ([a, b, a, b, c], [a, b]), ([a, b, c], []), ([d], [])):
+        heard = []
+        with scripted(model, script):
+            (reply,) = say(model, PROMPTS[:1], media=[], on_text=lambda _, text: heard.append(text))
+        assert ids(reply) == said and kinds(reply) == (["text"] if said else [])
+        assert "".join(heard) == model.backbone.decode_text(said), "a stop that may be coming is not reported"
+
+
+def test_a_stop_sequence_brings_what_is_due_first(build_model):
+    model = with_stops(build_model(), ((40, 41),))
+    run = list(model.config.signals["image"].run)
+    with scripted(model, [50, 40, 41, 40, 41]):
+        (reply,) = say(model, PROMPTS[:1], media=["image"])
+    assert kinds(reply) == ["text", "image"] and ids(reply) == [50, *run]
+
+
+def test_separators_of_a_run_are_said_and_their_states_kept(build_model):
+    model = build_model()
+    signal = replace(model.config.signals["image"], separator_id=45)
+    model.config.signals["image"] = signal
+    assert signal.run == (signal.ids[0], 45, signal.ids[1], 45, signal.ids[2], 45, signal.ids[3]) and len(signal) == 7
+    (reply,) = say(model, PROMPTS[:1], media=["image"])
+    segment = next(each for each in reply if each.type == "image")
+    assert segment.ids == list(signal.run) and segment.states.shape[0] == 7
+    history = [{"role": "user", "content": "a bell"}, {"role": "assistant", "content": [{"type": "image", "caption": "a"}]}]
+    inputs = model.collate([history])
+    (run,) = inputs.runs
+    assert run.length == 7 and tuple(inputs.input_ids[0, run.start : run.start + 7].tolist()) == signal.run
