@@ -14,9 +14,11 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, ClassVar, Self
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -157,11 +159,9 @@ def locate(source: str | Path) -> tuple[Path, str | None]:
 @contextlib.contextmanager
 def loading(path: Path) -> Iterator[None]:
     """What reading weights and settings under `path` raises, as `model_load_error` with the path."""
-    from safetensors import SafetensorError
-
     try:
         yield
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError, SafetensorError) as error:
         raise AnyGenError("model_load_error", f"{path}: {error}") from error
 
 

@@ -84,6 +84,11 @@ class ImuTrunkConfig(TrunkConfig):
     steps: int
     window: int
 
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """Number of windows."""
+        return (self.steps // self.window,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageBindConfig:

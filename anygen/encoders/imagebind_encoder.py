@@ -3,6 +3,7 @@
 Steps 2 and 3 of the data flow. N media -> `preprocess`:
 
     image (N, 3, H, W)    video (N, clips, 3, frames, H, W)    audio (N, clips, 1, bins, frames)    text (N, context) ids
+    depth, thermal (N, 1, H, W)    imu (N, channels, steps)
 
 -> `forward`: tokens (N, P, D), chosen by `read`:
 
@@ -15,6 +16,7 @@ Steps 2 and 3 of the data flow. N media -> `preprocess`:
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,18 +26,29 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
-from anygen.encoders.encoder import Encoder, locate
+from anygen.encoders.encoder import Encoder, loading, locate
 from anygen.encoders.fbank import kaldi_fbank, resample
-from anygen.encoders.frames import Fit, clip_frame_indices, fit_frames
+from anygen.encoders.frames import Fit, Scaling, clip_frame_indices, fit_frames, fit_plane
 from anygen.encoders.imagebind import ImageBind
-from anygen.encoders.imagebind_config import ImageBindConfig
+from anygen.encoders.imagebind_config import ImageBindConfig, imagebind_huge
 from anygen.errors import AnyGenError
 
-TRUNK_OF: dict[str, str] = {"text": "text", "image": "vision", "video": "vision", "audio": "audio"}
-"""Modality of a message -> the trunk that reads it. Depth, thermal and IMU are reached through `ImageBind` itself."""
+TRUNK_OF: dict[str, str] = {
+    "text": "text", "image": "vision", "video": "vision", "audio": "audio",
+    "depth": "depth", "thermal": "thermal", "imu": "imu",
+}  # fmt: skip
+"""Modality -> the trunk that reads it. Messages hold the first four; the others are read through the encoder itself."""
+LICENCE = (
+    "The published weights of ImageBind are CC-BY-NC-SA 4.0 (Meta): no commercial use, and what is made from them is shared "
+    "alike."
+)
 HAS_CLIPS = ("video", "audio")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +84,8 @@ class ImageBindEncoderConfig:
     """A clip that is too short is filled up with "frames" of zeros (ImageBind) or, before analysis, with "silence"."""
     audio_mean: float = -4.268
     audio_std: float = 9.138
+    licence: str | None = None
+    """Of the weights; said in the log whenever they are loaded."""
 
     def __post_init__(self):
         for name, options in (("read", ("cls", "patches", "grid")), ("features", ("joint", "trunk"))):
@@ -112,27 +127,30 @@ class ImageBindEncoder(Encoder):
             return 1
         if self.config.read == "patches":
             return math.prod(self.config.model.trunks[TRUNK_OF[modality]].layout)
-        clips = {
-            "image": 1,
-            "video": self.config.num_video_clips * self.config.num_crops,
-            "audio": self.config.num_audio_clips,
-        }
-        return clips[modality] * (1 + math.prod(self._grid(modality)))
+        clips = {"video": self.config.num_video_clips * self.config.num_crops, "audio": self.config.num_audio_clips}
+        return clips.get(modality, 1) * (1 + math.prod(self._grid(modality)))
 
     def grid(self, modality: str) -> tuple[int, ...]:
-        """Rows and columns of `read="patches"`; other readings are no grid."""
+        """Rows and columns of `read="patches"`, windows of IMU; other readings are no grid."""
         if modality == "text" or self.config.read != "patches":
             return (self.num_tokens(modality),)
-        return self.config.model.trunks[TRUNK_OF[modality]].layout[-2:]
+        layout = self.config.model.trunks[TRUNK_OF[modality]].layout
+        return layout[1:] if len(layout) == 3 and layout[0] == 1 else layout
 
     def preprocess(self, modality: str, media: Sequence) -> Tensor:
         """N media -> the tensors of the module docstring.
 
+        Depth is disparity, an array float (H, W) or a picture of mode F; thermal is a picture, read as greys; imu is an array
+        float (channels, S) of 5 s, accelerometer and gyroscope.
+
         Raises:
-            AnyGenError: `modality_not_supported`; `invalid_request` for text without a tokenizer.
+            AnyGenError: `modality_not_supported`; `invalid_request` for text without a tokenizer; `invalid_media_array`.
         """
         self.check_modality(modality)
-        one = {"text": self._text, "image": self._image, "video": self._video, "audio": self._audio}[modality]
+        one = {
+            "text": self._text, "image": self._image, "video": self._video, "audio": self._audio,
+            "depth": self._depth, "thermal": self._thermal, "imu": self._imu,
+        }[modality]  # fmt: skip
         return torch.stack([one(medium) for medium in media])
 
     def forward(self, modality: str, inputs: Tensor) -> Tensor:
@@ -170,6 +188,7 @@ class ImageBindEncoder(Encoder):
     ) -> Self:
         """As `Encoder.from_pretrained`, with the tokenizer where the folder holds one."""
         encoder = super().from_pretrained(source, config=config, dtype=dtype)
+        encoder.say_licence()
         folder, _ = locate(source)
         if (folder / "tokenizer.json").exists():
             from transformers import PreTrainedTokenizerFast
@@ -177,11 +196,57 @@ class ImageBindEncoder(Encoder):
             encoder.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         return encoder
 
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | Path,
+        *,
+        config: ImageBindEncoderConfig | None = None,
+        tokenizer: Any = None,
+        dtype: torch.dtype = torch.float32,
+        allow_pickle: bool = False,
+    ) -> Self:
+        """Load a state dict as ImageBind was published, `imagebind_huge.pth`; `save_pretrained` makes safetensors of it.
+
+        Args:
+            path: a file of torch.save (.pth) or a safetensors file, with the published keys.
+            config: settings, the model's size among them; the published ones unless given.
+            tokenizer: CLIP's, of transformers, for text.
+            dtype: precision in memory.
+            allow_pickle: a file of torch.save is read only when this is True, with `weights_only=True`.
+
+        Raises:
+            AnyGenError: `model_load_error` for a pickle that was not allowed, and for missing, surplus or misshapen tensors.
+        """
+        path = Path(path)
+        config = config or ImageBindEncoderConfig(model=imagebind_huge(), licence=LICENCE)
+        with loading(path):
+            if path.suffix == ".safetensors":
+                state = load_file(path)
+            elif allow_pickle:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+            else:
+                raise ValueError("a pickle; pass allow_pickle=True to read it, or convert it to safetensors first")
+            with torch.device(
+                "meta"
+            ):  # 4.8 GB in float32: what is read takes the place of what would be drawn at random
+                encoder = cls(config, tokenizer=tokenizer)
+            encoder.model.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)
+        encoder.say_licence()
+        return encoder.eval()
+
+    def say_licence(self) -> None:
+        """Log the licence of the weights where there is one to be said."""
+        if self.config.licence:
+            logger.warning(self.config.licence)
+
     def _encode(self, modality: str, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Last tokens of the trunk, clips as items of their own, and the inputs they belong to."""
         self.check_modality(modality)
         flat = inputs.flatten(0, 1) if modality in HAS_CLIPS else inputs
-        if modality == "text":  # attention is causal: what follows the last end of text changes nothing
+        if modality != "text":
+            flat = flat.to(next(self.model.parameters()).dtype)
+        else:  # attention is causal: what follows the last end of text changes nothing
             flat = flat[:, : int(flat.argmax(dim=-1).max()) + 1]
         return self.model.encode(TRUNK_OF[modality], flat), flat
 
@@ -193,15 +258,18 @@ class ImageBindEncoder(Encoder):
             return tokens[:, :1]
         if self.config.read == "patches":
             return tokens[:, 1:]
-        layout = self.config.model.trunks[TRUNK_OF[modality]].layout[-2:]
-        patches = tokens[:, 1:].transpose(1, 2).unflatten(2, layout)
+        patches = tokens[:, 1:].transpose(1, 2).unflatten(2, self._layout(modality))
         pooled = F.adaptive_avg_pool2d(patches, self._grid(modality)).flatten(2).transpose(1, 2)
         return torch.cat([tokens[:, :1], pooled], dim=1)
 
+    def _layout(self, modality: str) -> tuple[int, int]:
+        """Rows and columns of a trunk's patches; the windows of IMU are one row."""
+        return (1, *self.config.model.trunks[TRUNK_OF[modality]].layout)[-2:]
+
     def _grid(self, modality: str) -> tuple[int, int]:
-        return {"image": self.config.image_grid, "video": self.config.video_grid, "audio": self.config.audio_grid}[
-            modality
-        ]
+        config = self.config
+        grids = {"video": config.video_grid, "audio": config.audio_grid, "imu": (1, config.audio_grid[1])}
+        return grids.get(modality, config.image_grid)
 
     def _image(self, image) -> Tensor:
         return self._pixels(np.asarray(image.convert("RGB"))[None], num_crops=1)[0, :, 0]
@@ -216,14 +284,14 @@ class ImageBindEncoder(Encoder):
             clip_seconds=config.video_clip_seconds,
         )
         used, where = indices.unique(return_inverse=True)
-        pixels = self._pixels(video.frames[used.numpy()], num_crops=config.num_crops)
+        pixels = self._pixels(video.frames[used.numpy()], num_crops=config.num_crops, scaling="bilinear")
         clips = pixels[:, :, where]  # (crops, 3, clips, frames, H, W)
         return clips.permute(2, 0, 1, 3, 4, 5).flatten(0, 1)
 
-    def _pixels(self, frames: np.ndarray, *, num_crops: int) -> Tensor:
+    def _pixels(self, frames: np.ndarray, *, num_crops: int, scaling: Scaling = "bicubic") -> Tensor:
         """uint8 (T, H, W, 3) -> normalised (crops, 3, T, height, width)."""
         size = self.config.model.vision.input_size[-2:]
-        pixels = fit_frames(frames, size=size, fit=self.config.fit, num_crops=num_crops)
+        pixels = fit_frames(frames, size=size, fit=self.config.fit, num_crops=num_crops, scaling=scaling)
         mean, std = (
             torch.tensor(values).view(3, 1, 1, 1) for values in (self.config.pixel_mean, self.config.pixel_std)
         )
@@ -249,16 +317,53 @@ class ImageBindEncoder(Encoder):
             clips.append(F.pad(mel, (0, num_frames - mel.shape[-1]))[None])
         return (torch.stack(clips) - config.audio_mean) / config.audio_std
 
+    def _depth(self, disparity: np.ndarray | Image.Image) -> Tensor:
+        plane = (
+            disparity if isinstance(disparity, Image.Image) else Image.fromarray(_floats("depth", disparity, ndim=2))
+        )
+        if plane.mode != "F":
+            detail = f"depth is a picture of mode {plane.mode}; expected disparity: an array float (H, W), or mode F"
+            raise AnyGenError("invalid_media_array", detail)
+        return fit_plane(plane, size=self.config.model.depth.input_size[-2:])
+
+    def _thermal(self, picture: Image.Image) -> Tensor:
+        return fit_plane(picture.convert("L"), size=self.config.model.thermal.input_size[-2:]) / 255
+
+    def _imu(self, recording: np.ndarray) -> Tensor:
+        trunk = self.config.model.imu
+        samples = torch.from_numpy(_floats("imu", recording, ndim=2))
+        if len(samples) != trunk.channels:
+            detail = f"imu has shape {tuple(samples.shape)}; expected ({trunk.channels}, S): axes first, then steps"
+            raise AnyGenError("invalid_media_array", detail)
+        return F.interpolate(samples[None], size=trunk.steps, mode="linear")[0]
+
     def _text(self, text: str) -> Tensor:
-        """Start, the tokenizer's ids, end, zeros; start and end are the two highest ids, and end survives truncation."""
+        """Start, the tokenizer's ids, end, zeros; start and end are the two highest ids, and end survives truncation.
+
+        Special tokens that the text spells out are left out: they would end it where it does not end.
+        """
         if self.tokenizer is None:
             raise AnyGenError("invalid_request", "text needs a tokenizer: ImageBindEncoder(config, tokenizer=...)")
         trunk = self.config.model.text
         start, end = trunk.vocab_size - 2, trunk.vocab_size - 1
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"][: trunk.context_length - 2]
+        special = set(self.tokenizer.all_special_ids)
+        ids = [i for i in self.tokenizer(text, add_special_tokens=False)["input_ids"] if i not in special]
+        ids = ids[: trunk.context_length - 2]
         if ids and max(ids) >= start:
             raise ValueError(
                 f"the tokenizer gives id {max(ids)}; the text trunk's vocab_size={trunk.vocab_size} keeps {start} and "
                 f"{end} for start and end: it must be the tokenizer's size and 2"
             )
         return F.pad(torch.tensor([start, *ids, end]), (0, trunk.context_length - 2 - len(ids)))
+
+
+def _floats(modality: str, array: Any, *, ndim: int) -> np.ndarray:
+    """A float32 array of so many axes; `invalid_media_array` for anything else, `media_not_finite` for NaN."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != ndim or 0 in array.shape:
+        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise AnyGenError(
+            "invalid_media_array", f"{modality} is {found}; expected a numpy array of floats, {ndim} axes"
+        )
+    if not np.isfinite(array).all():
+        raise AnyGenError("media_not_finite", f"{modality} holds values that are not finite")
+    return np.ascontiguousarray(array, np.float32)

@@ -40,6 +40,8 @@ VARIANTS = {
     "imagebind-patches-joint": imagebind(read="patches"),
     "imagebind-grid-trunk": imagebind(read="grid", features="trunk"),
     "imagebind-crops": imagebind(fit="crop", num_crops=3, video_clip_seconds=2.0, audio_fill="frames"),
+    "imagebind-senses-grid": imagebind(senses=True, read="grid", features="trunk"),
+    "imagebind-senses-patches": imagebind(senses=True, read="patches"),
     **{f"transformers-{family}": snapshot(family, audio_seconds=1.0) for family in SNAPSHOTS},
     "concat-prismatic": concat("dinov2", "siglip", settings={"layer": -2, "num_frames": 2}),
     "concat-tokens": concat("clip", "siglip2", axis="tokens", settings={"num_frames": 2}),
