@@ -18,6 +18,7 @@ import typer
 from anygen.cli import exit_codes
 from anygen.cli.batch import batch
 from anygen.cli.chat import chat
+from anygen.cli.convert import convert
 from anygen.cli.demo import demo
 from anygen.cli.evaluate import evaluate
 from anygen.cli.generate import generate
@@ -29,7 +30,7 @@ from anygen.errors import AnyGenError
 
 COMMANDS = {
     "generate": generate, "batch": batch, "chat": chat, "demo": demo, "train": train, "eval": evaluate, "info": info,
-    "presets": presets, "serve": serve,
+    "presets": presets, "convert": convert, "serve": serve,
 }
 
 

@@ -68,9 +68,17 @@ class Layout:
     """Globs of its weight files; any of them makes a folder this layout."""
     rules: tuple[Rule, ...]
     licence: str
+    input_modalities: tuple[str, ...]
+    """What its encoder reads for the LLM."""
     encoder: str
     """What its frozen encoder is."""
     encoder_licence: str
+    encoder_source: str
+    """Its repository on the hub, "" where its authors publish a file elsewhere."""
+    encoder_type: str
+    """A key of `anygen.encoders.ENCODERS`."""
+    encoder_read: str
+    """Which of its tokens are read, as that encoder's configuration calls it."""
     encoder_width: int
     tokens_per_medium: int
     """LLM embeddings that the input projector makes of one encoder token."""
@@ -120,8 +128,12 @@ NEXTGPT_LEGACY = Layout(
         Rule(pattern=r"llama_model\.(?:base_model\.model\.)?lm_head\.weight", role="head"),
     ),
     licence="BSD-3-Clause",
+    input_modalities=MODALITIES,
     encoder="ImageBind huge, pooled token",
     encoder_licence="CC-BY-NC-SA 4.0",
+    encoder_source="",
+    encoder_type="imagebind",
+    encoder_read="cls",
     encoder_width=1024,
     tokens_per_medium=1,
     llm="",  # Vicuna-7B-v0 is published as a difference to LLaMA's weights only
@@ -165,8 +177,12 @@ NEXTGPT = Layout(
         ),
     ),
     licence="BSD-3-Clause",
+    input_modalities=MODALITIES,
     encoder="ImageBind huge, patch tokens",
     encoder_licence="CC-BY-NC-SA 4.0",
+    encoder_source="",
+    encoder_type="imagebind",
+    encoder_read="patches",
     encoder_width=1024,
     tokens_per_medium=1,
     llm="lmsys/vicuna-7b-v1.5",
@@ -198,8 +214,12 @@ GILL = Layout(
         ),
     ),
     licence="Apache-2.0",
+    input_modalities=("image",),
     encoder="CLIP ViT-L/14, pooled",
     encoder_licence="MIT",
+    encoder_source="openai/clip-vit-large-patch14",
+    encoder_type="transformers",
+    encoder_read="pooled",
     encoder_width=1024,
     tokens_per_medium=4,
     llm="facebook/opt-6.7b",

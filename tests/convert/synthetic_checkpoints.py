@@ -174,3 +174,27 @@ def write_gill(folder: Path) -> dict[str, Tensor]:
     arguments = {"opt_version": "facebook/opt-6.7b", "visual_encoder": "openai/clip-vit-large-patch14", "num_tokens": 8}
     (folder / "model_args.json").write_text(json.dumps(arguments))
     return state
+
+
+def write_merged(folder: Path) -> dict[str, Tensor]:
+    """NExT-GPT's second code base merged: the LLM's own layers, projectors and the frozen ImageBind in shards."""
+    from safetensors.torch import save_file
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    files = write_new(folder)
+    for name in files:
+        (folder / name).unlink()
+    (folder / "adapter_config.json").unlink()
+    rows = num_base_tokens() + len(NEW_TOKENS)
+    shape = {"vocab_size": rows, "hidden_size": LLM, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    torch.manual_seed(4)
+    llm = LlamaForCausalLM(LlamaConfig(**shape, initializer_range=0.3))
+    state = {key: value.clone() for key, value in llm.state_dict().items()}
+    state |= {key: value for name in ("mm_input_projector.bin", "mm_output_projector.bin") for key, value in files[name].items() if "mm_" in key}
+    state["model.multimodal_tower.multimodal_tower.modality_heads.vision.2.weight"] = torch.randn(ENCODER, 8)
+    keys = sorted(state)
+    for number, part in enumerate((keys[::2], keys[1::2]), start=1):
+        save_file({key: state[key].contiguous() for key in part}, folder / f"model-{number:05d}-of-00002.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | shape))
+    return state

@@ -6,6 +6,7 @@ import pytest
 import synthetic_checkpoints as synthetic
 import torch
 from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from anygen.convert.account import read_account
@@ -151,3 +152,24 @@ def test_without_an_llm_it_says_which_one(tmp_path):
     account = read_account(tmp_path, layout=detect_layout(tmp_path), allow_pickle=True)
     with pytest.raises(AnyGenError, match="pass --llm .*Vicuna-7B-v0"):
         load_base_llm(account, tmp_path, llm=None, allow_pickle=False)
+
+
+def test_a_merged_checkpoint_brings_its_own_llm_and_needs_no_pickle(tmp_path):
+    state = synthetic.write_merged(tmp_path)
+    account = read_account(tmp_path, layout=detect_layout(tmp_path), allow_pickle=False)
+    (ignored,) = [line for line in account.lines if line.place == "ignored"]
+    assert "multimodal_tower" in ignored.key and "frozen ImageBind" in ignored.reason
+    llm, _ = convert(tmp_path, None)
+    found = llm.state_dict()
+    own = {key: value for key, value in state.items() if "mm_" not in key and "multimodal" not in key}
+    assert found.keys() == own.keys() and all(torch.equal(found[key], own[key]) for key in own)
+
+
+def test_a_merged_checkpoint_with_a_layer_missing_is_refused(tmp_path):
+    synthetic.write_merged(tmp_path)
+    path = tmp_path / "model-00001-of-00002.safetensors"
+    tensors = load_file(path)
+    gone = next(key for key in tensors if "layers.1" in key)
+    save_file({key: value for key, value in tensors.items() if key != gone}, path)
+    with pytest.raises(AnyGenError, match=rf"missing are \['{gone}'\]"):
+        convert(tmp_path, None)
