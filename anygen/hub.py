@@ -8,10 +8,15 @@ from anygen.errors import AnyGenError
 
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model", "*.md"]
 """What is fetched from the hub: never pickles, never code."""
+PICKLED_FILES = ["*.bin", "*.pt", "*.pth", "*.tar"]
+"""What is fetched as well where a caller was given leave to read pickled weights."""
 
 
-def find_folder(source: str | Path) -> Path:
-    """Where a model is on disk; a repository of the hub is fetched into the hub's cache first."""
+def find_folder(source: str | Path, *, allow_pickle: bool = False) -> Path:
+    """Where a model is on disk; a repository of the hub is fetched into the hub's cache first.
+
+    `allow_pickle` fetches pickled weights too. Whoever reads them does so with `weights_only=True`.
+    """
     if source == "nano":
         return Path(__file__).parent / "nano" / "weights"
     if Path(source).is_dir():
@@ -20,15 +25,15 @@ def find_folder(source: str | Path) -> Path:
     if isinstance(source, Path) or repository.count("/") != 1 or repository.startswith((".", "/", "~")):
         expected = "'nano', a folder that exists, or a repository of the hub, name/repository"
         raise AnyGenError("model_load_error", f"found no folder {str(source)!r}; expected {expected}")
-    return _fetch(repository, revision or None)
+    return _fetch(repository, revision or None, HUB_FILES + PICKLED_FILES if allow_pickle else HUB_FILES)
 
 
-def _fetch(repository: str, revision: str | None) -> Path:
+def _fetch(repository: str, revision: str | None, files: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
     except HFValidationError as error:
         raise AnyGenError("model_load_error", f"{repository}: {error}") from error
     except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:

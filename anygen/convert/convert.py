@@ -64,7 +64,7 @@ def convert_checkpoint(
     Raises:
         AnyGenError: `model_load_error`, by name, for whatever does not fit; `path_not_allowed` for a folder in use.
     """
-    folder, out = find_folder(source), Path(out)
+    folder, out = find_folder(source, allow_pickle=allow_pickle), Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise AnyGenError("path_not_allowed", f"{out} is not an empty folder; expected a new one for the converted model")
     layout = detect_layout(folder)

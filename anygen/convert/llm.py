@@ -49,7 +49,7 @@ def load_base_llm(account: Account, folder: Path, *, llm: str | Path | None, all
             f"{folder} holds no LLM; it was trained over one whose weights are not published whole; pass --llm with a folder "
             "or a repository of that LLM (Vicuna-7B-v0 for NExT-GPT's first code base)",
         )
-    place = find_folder(llm)
+    place = find_folder(llm, allow_pickle=allow_pickle)
     try:
         return AutoModelForCausalLM.from_pretrained(
             place, dtype="auto", local_files_only=True, use_safetensors=None if allow_pickle else True
