@@ -65,9 +65,9 @@ class Script:
     runs: list[SignalRun] = field(default_factory=list)
 
     def say(self, ids: Sequence[int], *, learned: bool) -> None:
-        """Append tokens, as targets of the text loss or not."""
+        """Append tokens, as targets of the text loss or not; learned queries, whose ids are negative, never are."""
         self.ids += ids
-        self.labels += ids if learned else [IGNORED] * len(ids)
+        self.labels += [index if learned and index >= 0 else IGNORED for index in ids]
 
 
 @dataclass(frozen=True, kw_only=True)

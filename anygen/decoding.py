@@ -7,7 +7,9 @@ bring fewer tokens than the longest are padded on the left, and the padding stay
     row 0       ... Here     "bell"  <i_0> <i_1> <i_2> <i_3>  <end>: done
     row 1       ... It's     "a"       -     -     -   "dog"  <end>: done
 
-Only the first token of a run is ever chosen. The states of a run are those at its own tokens.
+Only the first token of a run is ever chosen. The states of a run are those at its own tokens. A medium with a text bridge
+has no run: its tags are forced, what stands between them is the LLM's (`bridges/markup.py` has the rules), and inside a
+caption the wish for a "<", a new line or the end is the wish to close it.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from anygen.bridges import Spoken, markup
 from anygen.chat import Inputs
 from anygen.errors import AnyGenError
 from anygen.model import AnyGenModel
@@ -60,6 +64,20 @@ class Segment:
     """float[R, D_llm] of a medium: last hidden states at the run."""
     embeddings: Tensor | None = None
     """float[R, D_llm] of a medium: the embeddings of the run's tokens."""
+    text: str | None = None
+    """Of words that a tag follows: the words without it. Otherwise they are what `ids` say."""
+    caption: str = ""
+    """Of a medium: its caption, or where a run asks for it, the words that lead to it."""
+
+
+def spoken_by(segments: Sequence[Segment]) -> Spoken:
+    """What the LLM said of N media of one modality, for its bridge."""
+    runs = segments[0].states is not None
+    return Spoken(
+        states=torch.stack([segment.states for segment in segments]) if runs else None,
+        embeddings=torch.stack([segment.embeddings for segment in segments]) if runs else None,
+        captions=[segment.caption for segment in segments],
+    )
 
 
 @torch.no_grad()
@@ -98,14 +116,14 @@ def decode(
             drawn = row.config.temperature > 0 and not row.is_done
             row.speak(_draw(logits[index], row.config, generators[index]) if drawn else likeliest[index])
         if on_text:
-            _report(rows, backbone.decode_text, on_text)
+            _report(rows, on_text)
         if on_medium:
             _report_media(rows, on_medium)
         width = max(len(row.said) for row in rows)
         if not width:
             return [row.segments for row in rows]
         padded = [[backbone.pad_id] * (width - len(row.said)) + row.said for row in rows]
-        block = backbone.embed(torch.tensor(padded, device=mask.device))
+        block = model.embed_ids(torch.tensor(padded, device=mask.device))
         fresh = [[0] * (width - len(row.said)) + [1] * len(row.said) for row in rows]
         mask = torch.cat([mask, torch.tensor(fresh, device=mask.device)], dim=1)
 
@@ -115,11 +133,13 @@ class _Row:
 
     def __init__(self, model: AnyGenModel, config: DecodingConfig):
         self.config = config
+        self.decode_text, self.encode_text = model.backbone.decode_text, model.backbone.encode_text
         self.runs = {modality: list(signal.run) for modality, signal in model.config.signals.items()}
+        self.captioned = {m: model.config.bridges[m].max_caption_tokens for m in model.config.text_modalities}
         self.modality_of = {ids[0]: modality for modality, ids in self.runs.items()}
         self.makeable = set(model.generators) or set(self.runs)  # a generator that was not loaded is not asked for
         self.end_id = model.backbone.end_id
-        self.stops = [list(stop) for stop in model.backbone.config.stop_ids]
+        self.stops = [list(stop) for stop in model.backbone.stops]
         self.due = deque(config.media or ())
         self.num_free = config.max_media if config.media is None else 0
         self.room = config.max_new_tokens
@@ -127,21 +147,35 @@ class _Row:
         self.said: list[int] = []
         self.segments: list[Segment] = []
         self.is_done = False
+        self.begun: str | None = None
+        """Modality of the medium that the last step began."""
+        self.writes: str | None = None
+        """Modality of the medium whose caption is being written."""
+        self.wants_to_close = False
         self.num_reported = 0
+        """Characters of the words from `first_unreported` on that were reported."""
+        self.first_unreported = 0
 
     @property
     def due_tokens(self) -> int:
-        """Signal tokens that the media still due will take."""
-        return sum(len(self.runs[modality]) for modality in self.due)
+        """Tokens that the media still due take at least, and the caption that is open."""
+        open_tokens = len(self.encode_text(markup.closing(self.writes))) if self.writes else 0
+        return open_tokens + sum(self.fewest_tokens(modality) for modality in self.due)
+
+    def fewest_tokens(self, modality: str) -> int:
+        """A run, or two tags and one token of a caption."""
+        if modality in self.runs:
+            return len(self.runs[modality])
+        return len(self.encode_text(markup.opening(modality))) + 1 + len(self.encode_text(markup.closing(modality)))
 
     def may_show(self, modality: str) -> bool:
         """Whether the LLM may begin a medium; while one is due, any wish for a medium is a wish for that one."""
-        is_possible = modality in self.makeable and len(self.runs[modality]) <= self.room
+        is_possible = modality in self.makeable and self.fewest_tokens(modality) <= self.room
         return bool(self.due) or (is_possible and self.num_free > 0)
 
     def hear(self, states: Tensor, embeddings: Tensor) -> None:
         """Keep the states of the run that was just fed; `states` float[T, D] end with those of `said`."""
-        if self.said and self.segments[-1].type != "text":
+        if self.said and self.segments[-1].type in self.runs:
             length = len(self.said)
             self.segments[-1].states, self.segments[-1].embeddings = states[-length:], embeddings[-length:]
 
@@ -156,25 +190,32 @@ class _Row:
                 return True
         return choice == self.end_id
 
-    @property
-    def num_held(self) -> int:
-        """How many of the last tokens may be the beginning of a stop sequence, and are not reported yet."""
-        said = [] if self.is_done else self.segments[-1].ids
-        lengths = [n for stop in self.stops for n in range(1, len(stop)) if said[-n:] == stop[:n]]
-        return max(lengths, default=0)
-
     def speak(self, choice: int) -> None:
-        """Turn the LLM's choice into what is said next: nothing, one token, or a whole run."""
+        """Turn the LLM's choice into what is said next: nothing, one token, a whole run, or a tag."""
+        self.begun = None
+        if self.is_done:
+            self.said = []
+        elif self.writes:
+            self._write(choice)
+        elif self.due and self.due[0] in self.captioned:
+            self._open(self.due.popleft())
+        else:
+            self._say(choice)
+        self.room -= len(self.said)
+
+    def _say(self, choice: int) -> None:
+        """A word, the end, or the first token of a run."""
         modality, is_end = self.modality_of.get(choice), self.ends(choice)
         if self.due:
             forced = self.words >= self.config.max_words or self.room <= self.due_tokens
             modality = self.due.popleft() if modality or forced or is_end else None
-        self.is_done = self.is_done or (not modality and (is_end or not self.room))
+        self.is_done = not modality and (is_end or not self.room)
         if self.is_done:
             self.said = []
         elif modality:
-            self.said = self.runs[modality]
-            self.segments.append(Segment(type=modality, ids=self.said))
+            self.said, self.begun = self.runs[modality], modality
+            lead = self.segments[-1] if self.segments and self.segments[-1].type == "text" else None
+            self.segments.append(Segment(type=modality, ids=self.said, caption=self.words_of(lead).strip() if lead else ""))
             self.words, self.num_free = 0, self.num_free - 1
         else:
             self.said = [choice]
@@ -182,19 +223,89 @@ class _Row:
                 self.segments.append(Segment(type="text"))
             self.segments[-1].ids.append(choice)
             self.words += 1
-        self.room -= len(self.said)
+            self._see_tag()
+
+    def _see_tag(self) -> None:
+        """Begin a caption where the words now end with the tag of a medium that may be made."""
+        words = self.words_of(self.segments[-1]) if self.captioned and self.config.media is None else ""
+        for modality in self.captioned:
+            if words.endswith(markup.opening(modality)) and self.may_show(modality):
+                self.segments[-1].text = words[: -len(markup.opening(modality))]
+                self.segments.append(Segment(type=modality))
+                self.begun = self.writes = modality
+                self.num_free -= 1
+
+    def _open(self, modality: str) -> None:
+        """Say the opening tag of a medium that is due."""
+        self.said = self.encode_text(markup.opening(modality))
+        self.segments.append(Segment(type=modality))
+        self.begun = self.writes = modality
+
+    def _write(self, choice: int) -> None:
+        """One more token of a caption, or its closing tag; after the last medium that was asked for the reply is whole."""
+        segment = self.segments[-1]
+        caption = self.decode_text(segment.ids).strip()
+        full = len(segment.ids) >= self.captioned[self.writes] or self.room <= self.due_tokens
+        if caption and (self.wants_to_close or full):
+            segment.caption = caption
+            self.said = self.encode_text(markup.closing(self.writes))
+            self.writes, self.words = None, 0
+            self.is_done = not self.due and self.config.media is not None
+            self.said = [] if self.is_done else self.said
+        else:
+            self.said = [choice]
+            segment.ids.append(choice)
+            if self.room <= 1:
+                segment.caption, self.is_done = self.decode_text(segment.ids).strip(), True
+
+    def words_of(self, segment: Segment) -> str:
+        """What a segment of words says."""
+        return self.decode_text(segment.ids) if segment.text is None else segment.text
+
+    @property
+    def num_held(self) -> int:
+        """How many of the last tokens may be the beginning of a stop sequence, and are not reported yet."""
+        said = [] if self.is_done or self.writes else self.segments[-1].ids
+        lengths = [n for stop in self.stops for n in range(1, len(stop)) if said[-n:] == stop[:n]]
+        return max(lengths, default=0)
+
+    def new_words(self) -> str:
+        """Characters that the last step completed; what may yet be part of a tag, or half a character, waits."""
+        new = ""
+        while self.first_unreported < len(self.segments):
+            segment = self.segments[self.first_unreported]
+            is_last = self.first_unreported == len(self.segments) - 1
+            if segment.type == "text":
+                words = self.words_of(segment)
+                if is_last and not self.is_done and segment.text is None:
+                    words = self.decode_text(segment.ids[: len(segment.ids) - self.num_held])
+                    words = words[: markup.num_shown(words)] if self.captioned else words
+                    if words.endswith("\ufffd"):
+                        return new
+                new += words[self.num_reported :]
+                self.num_reported = max(self.num_reported, len(words))
+            if is_last:
+                return new
+            self.first_unreported += 1
+            self.num_reported = 0
+        return new
 
 
 class _Choices:
     """Which tokens may be chosen at all: words, the end, and the first token of a run where a row may show it."""
 
     def __init__(self, model: AnyGenModel):
-        backbone = model.backbone
+        backbone = self.backbone = model.backbone
         self.modalities = list(model.config.signals)
         firsts = [model.config.signals[modality].ids[0] for modality in self.modalities]
-        never = set(backbone.tokenizer.all_special_ids) - {backbone.end_id, *firsts}
+        never = set(backbone.special_token_ids) - {backbone.end_id, *firsts}
         self.never = torch.tensor(sorted(never), device=backbone.device)
         self.firsts = torch.tensor(firsts, device=backbone.device)
+
+    @cached_property
+    def closers(self) -> Tensor:
+        """Tokens that no caption holds: those with a "<" or a new line, those of no word at all, the end."""
+        return torch.tensor(sorted({*self.backbone.ids_outside_captions, self.backbone.end_id}), device=self.backbone.device)
 
     def restrict(self, logits: Tensor, rows: list[_Row]) -> Tensor:
         """float[B, V] with -inf at what may not be chosen."""
@@ -203,6 +314,11 @@ class _Choices:
         if self.modalities:
             closed = torch.tensor(closed, device=logits.device)
             logits[:, self.firsts] = logits[:, self.firsts].masked_fill(closed, -torch.inf)
+        for index, row in enumerate(rows):
+            if row.writes:
+                row.wants_to_close = bool((self.closers == logits[index].argmax()).any())
+                logits[index, self.closers] = -torch.inf
+                logits[index, self.firsts] = -torch.inf
         return logits
 
 
@@ -237,21 +353,15 @@ def _draw(logits: Tensor, config: DecodingConfig, generator: torch.Generator) ->
     return int(ids[torch.multinomial(nucleus.cpu(), 1, generator=generator).to(ids.device)])
 
 
-def _report(rows: list[_Row], decode_text: Callable[[list[int]], str], on_text: OnText) -> None:
-    """Hand on the characters that the last step completed; half a character waits for its other half."""
+def _report(rows: list[_Row], on_text: OnText) -> None:
+    """Hand on the characters that the last step completed."""
     for index, row in enumerate(rows):
-        if not row.segments or row.segments[-1].type != "text":
-            row.num_reported = 0
-            continue
-        said = row.segments[-1].ids
-        text = decode_text(said[: len(said) - row.num_held])
-        if len(text) > row.num_reported and not text.endswith("\ufffd"):
-            on_text(index, text[row.num_reported :])
-            row.num_reported = len(text)
+        if new := row.new_words():
+            on_text(index, new)
 
 
 def _report_media(rows: list[_Row], on_medium: OnMedium) -> None:
-    """Tell of the runs that the last step began."""
+    """Tell of the media that the last step began."""
     for index, row in enumerate(rows):
-        if row.said and row.segments[-1].type != "text":
-            on_medium(index, row.segments[-1].type)
+        if row.begun:
+            on_medium(index, row.begun)

@@ -10,7 +10,7 @@ import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -19,6 +19,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Cache, PreTrainedM
 
 from anygen.errors import AnyGenError
 
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}{{ eos_token }}\n{% endfor %}"
+    "{% if add_generation_prompt %}Assistant: {% endif %}"
+)
+"""For tokenizers that bring no chat template, such as those of models that were never taught to chat."""
+NO_LIMIT = 1_000_000
+"""Tokens of a context that has no bound of its own."""
 SENTINEL = "\ue000{}\ue001"
 """What stands for part number {} while a chat template is rendered: two characters of Unicode's private use area."""
 
@@ -77,8 +84,10 @@ class Backbone(nn.Module):
         self.llm = llm
         self.tokenizer = tokenizer
         self.token_rows: TokenRows | None = None
-        self.pad_id: int = tokenizer.pad_token_id
+        if tokenizer.eos_token_id is None:
+            raise AnyGenError("model_load_error", "tokenizer: found no eos_token; expected one: it ends every reply")
         self.end_id: int = tokenizer.eos_token_id
+        self.pad_id: int = self.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.media_start_ids = self.special_ids([self.config.media_start]) if self.config.media_start else []
         self.media_end_ids = self.special_ids([self.config.media_end]) if self.config.media_end else []
         self._words = copy.deepcopy(tokenizer.backend_tokenizer)
@@ -119,8 +128,9 @@ class Backbone(nn.Module):
 
     @property
     def context_length(self) -> int:
-        """The number of positions that the LLM was made for."""
-        return self.llm.config.max_position_embeddings
+        """The number of positions that the LLM was made for; LLMs without positions (Mamba) take any number."""
+        text = self.llm.config.get_text_config()
+        return getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None) or NO_LIMIT
 
     @property
     def device(self) -> torch.device:
@@ -141,6 +151,44 @@ class Backbone(nn.Module):
         """Ids of words that somebody wrote; no special token can arise from them."""
         return self._words.encode(text, add_special_tokens=False).ids
 
+    @property
+    def stops(self) -> list[tuple[int, ...]]:
+        """Sequences of ids that end a reply beside `end_id`: those of the configuration and of the LLM's own."""
+        own = self.llm.generation_config.eos_token_id
+        own = [] if own is None else own if isinstance(own, list) else [own]
+        return [*self.config.stop_ids, *((index,) for index in own if index != self.end_id)]
+
+    @cached_property
+    def special_token_ids(self) -> list[int]:
+        """Ids that are never words: special tokens, and rows of the output head that no token has."""
+        return [*self.tokenizer.all_special_ids, *range(len(self.tokenizer), self.llm.get_output_embeddings().weight.shape[0])]
+
+    @cached_property
+    def ids_outside_captions(self) -> list[int]:
+        """Ids whose token is blank, holds a "<" or a new line, or is special: no caption of a text bridge holds them."""
+        texts = self.tokenizer.batch_decode([[index] for index in range(len(self.tokenizer))])
+        pieces = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
+        pairs = enumerate(zip(texts, pieces, strict=True))
+        marks = [index for index, (text, piece) in pairs if not text.strip() or set("<\n\r") & set(text + (piece or ""))]
+        return sorted({*marks, *self.special_token_ids})
+
+    @cached_property
+    def has_system_role(self) -> bool:
+        """Whether the chat template knows a system turn; some refuse it."""
+        from jinja2.exceptions import TemplateError
+
+        turns = [{"role": role, "content": SENTINEL.format(role)} for role in ("system", "user")]
+        try:
+            prompt = self.tokenizer.apply_chat_template(turns, chat_template=self.chat_template, tokenize=False)
+        except TemplateError:
+            return False
+        return SENTINEL.format("system") in prompt
+
+    @property
+    def chat_template(self) -> str:
+        """The tokenizer's own, or `PLAIN_TEMPLATE`."""
+        return self.tokenizer.chat_template or PLAIN_TEMPLATE
+
     def decode_text(self, ids: Sequence[int]) -> str:
         """The words behind ids; special tokens are left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -156,7 +204,7 @@ class Backbone(nn.Module):
             {"role": role, "content": "".join(next(sentinels) for _ in range(count))} for role, count in outline
         ]
         prompt = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+            messages, chat_template=self.chat_template, tokenize=False, add_generation_prompt=add_generation_prompt
         )
         pieces = re.split("\ue000([0-9]+)\ue001", prompt)
         found, expected = [int(number) for number in pieces[1::2]], list(range(sum(count for _, count in outline)))

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen.bridges import SignalBridge, SignalSpec
+from anygen.bridges import BridgeConfig, QueryBridge, SignalSpec, Spoken, TextBridge, build_bridge, markup
 from anygen.chat import Inputs, MediaSlot, Script, SignalRun, pad_scripts, write_script
 from anygen.encoders import Encoder
 from anygen.errors import AnyGenError
@@ -54,6 +54,11 @@ class AnyGenConfig:
     guidance_null: str = "generator"
     """What guidance leads away from: the "generator"'s condition of the empty caption, or the "bridge"'s of no signal,
     which has to be trained."""
+    bridges: dict[str, BridgeConfig] = field(default_factory=dict)
+    """Modalities whose bridge is another one than a signal bridge. Those with a text bridge are in none of `signals`,
+    `output_projectors` and `conditions`."""
+    instructions: str = markup.INSTRUCTIONS
+    """What a model with text bridges is told about them; `{elements}` stands for one sentence a modality."""
 
     def __post_init__(self):
         if self.guidance_null not in ("generator", "bridge"):
@@ -62,6 +67,15 @@ class AnyGenConfig:
         if len({frozenset(group) for group in spoken.values()}) > 1:
             found = "; ".join(f"{name}: {', '.join(group) or 'none'}" for name, group in spoken.items())
             raise ValueError(f"signals, output_projectors and conditions must name the same modalities; found {found}")
+        if both := sorted(set(self.text_modalities) & set(self.signals)):
+            raise ValueError(f"found a text bridge and a signal for {', '.join(both)}; expected one of the two")
+        if unspoken := sorted(set(self.bridges) - set(self.text_modalities) - set(self.signals)):
+            raise ValueError(f"bridges names {', '.join(unspoken)}, which signals does not; expected its run of signal tokens")
+
+    @property
+    def text_modalities(self) -> tuple[str, ...]:
+        """Modalities that are asked for by captions in the words of the reply."""
+        return tuple(modality for modality, bridge in self.bridges.items() if bridge.type == "text")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +125,16 @@ class AnyGenModel(nn.Module):
         )
         self.bridges = nn.ModuleDict(
             {
-                modality: SignalBridge(
-                    config.signals[modality],
-                    build_output_projector(part, in_dim=backbone.width, condition_spec=config.conditions[modality]),
+                modality: build_bridge(
+                    config.bridges.get(modality, BridgeConfig()),
+                    signal=config.signals[modality],
+                    projector=build_output_projector(
+                        part, in_dim=backbone.width, condition_spec=config.conditions[modality]
+                    ),
                 )
                 for modality, part in config.output_projectors.items()
             }
+            | {modality: TextBridge() for modality in config.text_modalities}
         )
 
     @classmethod
@@ -163,11 +181,22 @@ class AnyGenModel(nn.Module):
     def write_script(self, conversation: Any, **settings: Any) -> Script:
         """One conversation as tokens, media expanded; settings as for `chat.write_script`."""
         return write_script(
-            read_conversation(conversation),
+            self.instruct(read_conversation(conversation)),
             self.backbone,
             signals=self.config.signals,
             num_tokens=self.num_embeddings,
             **settings,
+        )
+
+    def instruct(self, conversation: Conversation) -> Conversation:
+        """What the LLM is shown of a conversation: with text bridges it is told how to ask for media, see `markup.instruct`."""
+        if not self.config.text_modalities:
+            return conversation
+        return markup.instruct(
+            conversation,
+            modalities=[modality for modality in self.config.text_modalities if modality in self.generators],
+            instructions=self.config.instructions,
+            has_system=self.backbone.has_system_role,
         )
 
     def truncate(self, conversation: Conversation, *, reserve: int) -> Conversation:
@@ -203,13 +232,21 @@ class AnyGenModel(nn.Module):
 
     def embed(self, inputs: Inputs) -> Tensor:
         """float[B, T, D_llm]: token embeddings, with each medium's embeddings merged into its slot."""
-        embeddings = self.backbone.embed(inputs.input_ids)
+        embeddings = self.embed_ids(inputs.input_ids)
         for modality in self.input_projectors:
             slots = [slot for slot in inputs.slots if slot.part.type == modality]
             if slots:
                 projected = self.input_projectors[modality](self.encode(modality, [slot.part for slot in slots]))
                 embeddings = merge(embeddings, projected.to(embeddings.dtype), slots)
         return embeddings
+
+    def embed_ids(self, ids: Tensor) -> Tensor:
+        """int64[...] -> float[..., D_llm]: rows of the vocabulary, or where an id is negative, queries of the bridges."""
+        embeddings = self.backbone.embed(ids.clamp(min=0))
+        queries = [bridge.queries for bridge in self.bridges.values() if isinstance(bridge, QueryBridge)]
+        if not queries or not (ids < 0).any():
+            return embeddings
+        return embeddings.index_put((ids < 0).nonzero(as_tuple=True), torch.cat(queries)[-1 - ids[ids < 0]].to(embeddings.dtype))
 
     @torch.no_grad()
     def encode(self, modality: str, parts: Sequence[Part]) -> Tensor:
@@ -223,18 +260,23 @@ class AnyGenModel(nn.Module):
 
     # States of a signal run -> the generator's condition
 
-    def project_out(self, modality: str, hidden_states: Tensor, input_embeddings: Tensor) -> Condition:
-        """States and embeddings at N runs of signal tokens, float[N, R, D_llm] each -> the generator's condition."""
-        return self.bridges[modality].condition(hidden_states, input_embeddings)
+    def project_out(self, modality: str, spoken: Spoken) -> Condition:
+        """What the LLM said at N places -> the condition of N media of one modality."""
+        return self.bridges[modality].condition(spoken, generator=self._generator(modality))
 
     def project_runs(self, output: ModelOutput, runs: Sequence[SignalRun]) -> Condition:
         """The condition of N runs of one modality, read out of a forward pass."""
         (modality,) = {run.part.type for run in runs}
-        return self.project_out(modality, gather(output.hidden_states, runs), gather(output.input_embeddings, runs))
+        states, embeddings = gather(output.hidden_states, runs), gather(output.input_embeddings, runs)
+        captions = [run.part.caption for run in runs]
+        return self.project_out(modality, Spoken(states=states, embeddings=embeddings, captions=captions))
 
     def null_condition(self, modality: str, batch_size: int) -> Condition:
-        """The trained condition of no request at all, N times."""
-        return self.bridges[modality].null_condition(batch_size)
+        """The bridge's condition of no request at all, N times."""
+        return self.bridges[modality].null_condition(batch_size, generator=self._generator(modality))
+
+    def _generator(self, modality: str) -> Generator | None:
+        return self.generators[modality] if modality in self.generators else None
 
     @property
     def input_modalities(self) -> tuple[str, ...]:
@@ -282,12 +324,15 @@ def _check_parts(model: AnyGenModel) -> None:
                 "model_load_error", f"input_projectors.{modality}: found no encoder that reads {modality}"
             )
     for modality, signal in config.signals.items():
-        found = tuple(backbone.special_ids(signal.tokens))
-        if found != signal.ids:
+        known = [token for token, index in zip(signal.tokens, signal.ids, strict=True) if index >= 0]
+        found = tuple(backbone.special_ids(known))
+        if found != tuple(index for index in signal.ids if index >= 0):
             raise AnyGenError(
                 "model_load_error", f"signals.{modality}.ids: found {signal.ids}; the tokenizer has {found}"
             )
     for modality, generator in model.generators.items():
+        if modality in config.text_modalities:
+            continue
         declared, recorded = generator.condition_spec, config.conditions.get(modality)
         if declared != recorded:
             raise AnyGenError(

@@ -18,9 +18,11 @@ class Signal:
     """How the LLM asked for a medium, and what its generator was given."""
 
     tokens: tuple[str, ...]
-    """The run of signal tokens that it said, e.g. ("<image_0>", ..., "<image_3>")."""
+    """The run of signal tokens that it said, e.g. ("<image_0>", ..., "<image_3>"); none with a text bridge."""
     condition: Condition
-    """What the output projector made of the run: the condition of one item."""
+    """What the bridge made of it: the condition of one item."""
+    caption: str = ""
+    """With a text bridge: the caption that it wrote."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,11 +93,12 @@ class AnyGenOutput:
     @property
     def message(self) -> dict[str, Any]:
         """The reply as a message for the history of the next turn; of several candidates it holds the first."""
-        content = [
-            {"type": part.type, part.type: part.text if part.type == "text" else part.media}
-            for part in self.parts
-            if part.candidate == 0
-        ]
+        content = []
+        for part in self.parts:
+            if part.candidate == 0:
+                content.append({"type": part.type, part.type: part.text if part.type == "text" else part.media})
+                if part.signal is not None and part.signal.caption:
+                    content[-1]["caption"] = part.signal.caption
         return {"role": "assistant", "content": content}
 
 

@@ -20,7 +20,7 @@ from torch import nn
 
 import anygen
 from anygen.chat import Inputs
-from anygen.decoding import DecodingConfig, OnMedium, OnText, Segment, decode
+from anygen.decoding import DecodingConfig, OnMedium, OnText, Segment, decode, spoken_by
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator, StepCallback
 from anygen.media.load import load_part
@@ -255,9 +255,7 @@ class AnyGenPipeline:
     def project(self, requests: list[MediumRequest]) -> list[MediumRequest]:
         """N media of one modality with their conditions (step 8), one batch."""
         modality = requests[0].modality
-        states = torch.stack([request.segment.states for request in requests])
-        embeddings = torch.stack([request.segment.embeddings for request in requests])
-        condition = self.model.project_out(modality, states, embeddings)
+        condition = self.model.project_out(modality, spoken_by([request.segment for request in requests]))
         if self.model.config.guidance_null == "bridge":
             negative = self.model.null_condition(modality, len(requests))
         else:
@@ -284,7 +282,8 @@ class AnyGenPipeline:
         parts = []
         for segment in reply:
             if segment.type == "text":
-                parts.append(OutputPart(type="text", text=self.model.backbone.decode_text(segment.ids)))
+                text = self.model.backbone.decode_text(segment.ids) if segment.text is None else segment.text
+                parts.append(OutputPart(type="text", text=text))
             else:
                 parts += media[segment]
         return tuple(parts)

@@ -272,7 +272,9 @@ class _Schedule:
         for request, medium in zip(requests, media, strict=True):
             item, parameters = self.items[request.item], self.parameters(request)
             medium = converted(medium, parameters.output_type)
-            signal = Signal(tokens=self.pipeline.model.config.signals[modality].tokens, condition=request.condition)
+            spec = self.pipeline.model.config.signals.get(modality)
+            asked = {"tokens": spec.tokens, "caption": ""} if spec else {"tokens": (), "caption": request.segment.caption}
+            signal = Signal(**asked, condition=request.condition)
             part = OutputPart(type=modality, media=medium, candidate=request.candidate, signal=signal)
             item.media.setdefault(request.segment, []).append(part)
             place = request.index * parameters.num_outputs + request.candidate

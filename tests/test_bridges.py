@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from anygen.bridges import SignalBridge, SignalSpec
+from anygen.bridges import SignalBridge, SignalSpec, Spoken
 from anygen.projectors import OutputProjectorConfig, build_output_projector
 
 SIGNAL = SignalSpec(tokens=("<image_0>", "<image_1>", "<image_2>"), ids=(7, 8, 9))
@@ -19,17 +19,18 @@ def bridge():
 
 def test_conditions_are_as_the_generator_declares_them(bridge):
     states, embeddings = torch.randn(4, 3, 12), torch.randn(4, 3, 12)
-    condition, null = bridge.condition(states, embeddings), bridge.null_condition(4)
+    condition, null = bridge.condition(Spoken(states=states, embeddings=embeddings)), bridge.null_condition(4)
     for name, shape in SPEC.items():
         assert condition[name].shape == null[name].shape == (4, *shape)
-        assert torch.allclose(condition.select([2])[name], bridge.condition(states[2:3], embeddings[2:3])[name], atol=1e-6)
+        alone = bridge.condition(Spoken(states=states[2:3], embeddings=embeddings[2:3]))
+        assert torch.allclose(condition.select([2])[name], alone[name], atol=1e-6)
         assert torch.equal(null[name][0], null[name][3])
 
 
 @pytest.mark.parametrize(("states", "embeddings"), [((1, 2, 12), (1, 2, 12)), ((1, 3, 12), (2, 3, 12))])
 def test_a_run_of_another_shape_is_refused(bridge, states, embeddings):
     with pytest.raises(ValueError, match=r"expected both \(N, 3, 12\)"):
-        bridge.condition(torch.zeros(states), torch.zeros(embeddings))
+        bridge.condition(Spoken(states=torch.zeros(states), embeddings=torch.zeros(embeddings)))
 
 
 @pytest.mark.parametrize("ids", [(), (7, 8), (7, 8, 8)])

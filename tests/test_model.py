@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from anygen.bridges import Spoken
 from anygen.chat import MediaSlot
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition
@@ -102,13 +103,13 @@ def test_runs_are_read_where_they_stand(toy_model):
         span = slice(run.start, run.start + 4)
         assert inputs.input_ids[run.item, span].tolist() == list(toy_model.config.signals["image"].ids)
         states, embeddings = output.hidden_states[run.item, span], output.input_embeddings[run.item, span]
-        alone = toy_model.project_out("image", states[None], embeddings[None])
+        alone = toy_model.project_out("image", Spoken(states=states[None], embeddings=embeddings[None]))
         assert torch.allclose(conditions["prompt_embeds"][index], alone["prompt_embeds"][0], atol=1e-5)
 
 
 def test_a_run_of_another_length_is_refused(toy_model):
     with pytest.raises(ValueError, match=r"expected both \(N, 4, 32\)"):
-        toy_model.project_out("image", torch.zeros(1, 6, 32), torch.zeros(1, 6, 32))
+        toy_model.project_out("image", Spoken(states=torch.zeros(1, 6, 32), embeddings=torch.zeros(1, 6, 32)))
 
 
 def test_a_few_steps_of_training_lower_both_losses(build_model):

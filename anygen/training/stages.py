@@ -83,7 +83,7 @@ def freeze_for(model: AnyGenModel, stage: Stage) -> nn.ParameterDict:
     Returns the trained parameters by name ("/" for "."), the very tensors of the model. Logs a table of modules.
     """
     if "token_rows" in stage.trains and model.backbone.token_rows is None:
-        model.backbone.add_token_rows([index for signal in model.config.signals.values() for index in signal.ids])
+        model.backbone.add_token_rows([index for signal in model.config.signals.values() for index in signal.ids if index >= 0])
     if "lora" in stage.trains and not any("lora_" in name for name, _ in model.backbone.llm.named_parameters()):
         model.backbone.add_lora(rank=stage.lora_rank, alpha=stage.lora_alpha)
     model.requires_grad_(False)
