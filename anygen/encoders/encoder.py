@@ -85,6 +85,11 @@ class Encoder(nn.Module, ABC):
         """Width of `embed`; None where the encoder has no joint space, and `embed` raises `modality_not_supported`."""
         return None
 
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but an encoder none of whose parameters is trained stays in evaluation mode: dropout, masking
+        of its input and statistics of its batches are no part of what it has learned to tell."""
+        return super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
+
     def check_modality(self, modality: str) -> None:
         """Raise `modality_not_supported` unless this encoder reads it."""
         if modality not in self.modalities:
@@ -143,12 +148,12 @@ class Encoder(nn.Module, ABC):
         return encoder.eval()
 
 
-def locate(source: str | Path) -> tuple[Path, str | None]:
+def locate(source: str | Path, *, allow_pickle: bool = False) -> tuple[Path, str | None]:
     """A folder or a repository of the hub -> the folder, and `name/repository@commit` where it came from the hub.
 
     Raises `model_load_error`, `hub_unavailable` and `hub_access_denied`.
     """
-    folder = find_folder(source)
+    folder = find_folder(source, allow_pickle=allow_pickle)
     if Path(source).is_dir():
         return folder, None
     repository, _, revision = str(source).partition("@")

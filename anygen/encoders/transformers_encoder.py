@@ -192,13 +192,13 @@ class TransformersEncoder(Encoder):
             source: a folder, or `name/repository`, with `@revision` where wanted, of the hub.
             config: what is read; by default what `save_pretrained` wrote, or the defaults.
             dtype: precision in memory.
-            allow_pickle: whether pickled weights (pytorch_model.bin) in a folder will do where there is no safetensors
-                file; they are read with `weights_only=True`.
+            allow_pickle: whether pickled weights (pytorch_model.bin) will do where there is no safetensors file; they are
+                read with `weights_only=True`.
 
         Raises:
             AnyGenError: `model_load_error` for another model_type, missing files or tensors; `hub_unavailable`.
         """
-        folder, reference = locate(source)
+        folder, reference = locate(source, allow_pickle=allow_pickle)
         family = family_of(read_json(folder / CONFIG_FILE).get("model_type"), where=str(folder / CONFIG_FILE))
         if config is None and (folder / ENCODER_FILE).exists():
             settings = read_json(folder / ENCODER_FILE)

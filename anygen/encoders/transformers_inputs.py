@@ -162,6 +162,15 @@ class NaflexInputs(Inputs):
 class FilmInputs(Inputs):
     """Films as a whole: as many frames as the model takes, spread evenly (VideoMAE, Tong et al. 2022)."""
 
+    def __init__(self, processor: Any, model_config: Any, config: TransformersEncoderConfig):
+        super().__init__(processor, model_config, config)
+        film = Video(frames=np.zeros((1, 32, 64, 3), np.uint8), fps=1.0)
+        size, side = tuple(self.prepare("video", film).shape[-2:]), model_config.image_size
+        if size != (side, side):
+            expected = f"({side}, {side}), image_size of config.json"
+            detail = f"preprocessor_config.json: frames become {size} pixels; expected {expected}"
+            raise AnyGenError("model_load_error", detail)
+
     def num_pieces(self, modality: str) -> int:
         return 1
 

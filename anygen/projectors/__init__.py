@@ -4,6 +4,9 @@ Input projectors stand between an encoder and the LLM (step 4 of the data flow),
 signal states and a generator (step 8).
 """
 
+from dataclasses import replace
+
+from anygen.errors import AnyGenError
 from anygen.projectors.expand import ExpandProjector
 from anygen.projectors.input import (
     InputProjector,
@@ -15,6 +18,7 @@ from anygen.projectors.input import (
 from anygen.projectors.merging import (
     AveragePoolProjector,
     ConcatProjector,
+    GridProjector,
     PixelShuffleProjector,
     SpaceTimePoolProjector,
 )
@@ -37,9 +41,27 @@ INPUT_PROJECTORS: dict[str, type[InputProjector]] = {
 OUTPUT_PROJECTORS: dict[str, type[OutputProjector]] = {"transformer": TransformerProjector}
 
 
-def build_input_projector(config: InputProjectorConfig, *, in_dim: int, out_dim: int) -> InputProjector:
-    """The input projector that `config.type` names; widths are those of the encoder and of the LLM."""
-    return _look_up(INPUT_PROJECTORS, config.type)(config, in_dim=in_dim, out_dim=out_dim)
+def build_input_projector(
+    config: InputProjectorConfig, *, in_dim: int, out_dim: int, grid: tuple[int, ...] | None = None
+) -> InputProjector:
+    """The input projector that `config.type` names.
+
+    Args:
+        config: which, and its own settings.
+        in_dim: width of the encoder's tokens.
+        out_dim: width of the LLM.
+        grid: `Encoder.grid` of the modality; its rows and columns are those of projectors on a grid unless `config` has some.
+
+    Raises:
+        AnyGenError: `model_load_error` for a projector on a grid and tokens that lie on none.
+    """
+    projector_class = _look_up(INPUT_PROJECTORS, config.type)
+    if grid is not None and config.grid is None and issubclass(projector_class, GridProjector):
+        if len(grid) < 2:
+            detail = f"{config.type} joins tokens of a grid; found a row of {grid[0]}; read patches, or set `grid`"
+            raise AnyGenError("model_load_error", detail)
+        config = replace(config, grid=tuple(grid[-2:]))
+    return projector_class(config, in_dim=in_dim, out_dim=out_dim)
 
 
 def build_output_projector(

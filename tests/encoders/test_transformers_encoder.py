@@ -202,6 +202,18 @@ def test_ends_of_long_strips_are_cut_off_before_a_crop_and_nothing_else():
 
 
 @torch.no_grad()
+def test_a_frozen_encoder_stays_in_evaluation_mode(folder_of):
+    encoder = load(folder_of("hubert"), audio_seconds=1.0)
+    inputs = encoder.preprocess("audio", media_of("audio"))
+    expected = encoder("audio", inputs)
+    encoder.requires_grad_(False)
+    outer = torch.nn.ModuleDict({"audio": encoder}).train()
+    assert outer.training and not encoder.model.training
+    assert torch.equal(encoder("audio", inputs), expected)
+    assert encoder.requires_grad_(True).train().model.training
+
+
+@torch.no_grad()
 def test_half_precision_in_memory_and_on_disk(folder_of, tmp_path):
     encoder = load_encoder(folder_of("clip"), dtype=torch.bfloat16)
     assert encode(encoder, "image", media_of("image")).dtype == torch.bfloat16
@@ -266,6 +278,7 @@ def edited(folder: Path, target: Path, name: str, **changes) -> Path:
         ("clip", "preprocessor_config.json", {"do_center_crop": False}, "gives pictures of different shapes"),
         ("clip", "preprocessor_config.json", {"crop_size": {"height": 12, "width": 12}}, r"\(12, 12\) pixels; expected \(16, 16\)"),
         ("dinov2", "preprocessor_config.json", {"crop_size": {"height": 15, "width": 15}}, r"\(15, 15\) pixels; expected multiples of 4"),
+        ("videomae", "preprocessor_config.json", {"crop_size": {"height": 8, "width": 8}}, r"\(8, 8\) pixels; expected \(16, 16\)"),
         ("whisper", "preprocessor_config.json", {"chunk_length": 2, "n_samples": 32_000, "nb_max_frames": 200}, "200 frames; config.json expects 100"),
     ],
 )  # fmt: skip

@@ -206,6 +206,19 @@ def test_tokens_that_do_not_fit_are_refused_with_both_numbers(name, settings, to
         module(torch.randn(1, tokens, 8))
 
 
+def test_the_grid_is_asked_of_the_encoder():
+    def built(found, **settings):
+        config = InputProjectorConfig(type="pixel_shuffle", **settings)
+        return build_input_projector(config, in_dim=8, out_dim=10, grid=found)
+
+    assert built((4, 2, 8)).num_tokens(64) == 4 * 4  # four frames of 2 x 8, though 64 tokens could be a square
+    assert built((4, 2, 8), grid=(8, 8)).num_tokens(64) == 16
+    with pytest.raises(AnyGenError, match="pixel_shuffle joins tokens of a grid; found a row of 64"):
+        built((64,))
+    row = build_input_projector(InputProjectorConfig(type="concat", merge=4), in_dim=8, out_dim=10, grid=(64,))
+    assert row.num_tokens(64) == 16
+
+
 def test_settings_below_one_and_heads_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="merge=0; expected at least 1"):
         InputProjectorConfig(merge=0)
