@@ -119,7 +119,12 @@ class AnyGenModel(nn.Module):
         _check_parts(self)
         self.input_projectors = nn.ModuleDict(
             {
-                modality: build_input_projector(part, in_dim=encoders[modality].width(modality), out_dim=backbone.width)
+                modality: build_input_projector(
+                    part,
+                    in_dim=encoders[modality].width(modality),
+                    out_dim=backbone.width,
+                    grid=encoders[modality].grid(modality),
+                )
                 for modality, part in config.input_projectors.items()
             }
         )
