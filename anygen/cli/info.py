@@ -45,8 +45,8 @@ def _print(inventory: Inventory, *, title: str) -> None:
         (
             part.name,
             part.class_name,
-            part.source or f"{part.num_parameters:,}",
-            "" if part.source else f"{part.num_bytes / 1e6:.1f}",
+            f"{part.num_parameters:,}" if part.num_parameters or not part.source else "not here",
+            f"{part.num_bytes / 1e6:.1f}" if part.num_parameters or not part.source else "",
             part.training,
             part.licence,
         )
@@ -66,5 +66,16 @@ def _print(inventory: Inventory, *, title: str) -> None:
         typer.echo("widths, from left to right:")
     for joint in inventory.joints:
         typer.echo(f"  {joint.left} {joint.left_width} -> {joint.right} {joint.right_width}")
+    for source, names in _sources(inventory).items():
+        typer.echo(f"{', '.join(names)}: {source}")
     for joint in inventory.mismatches:
         typer.echo(f"MISMATCH: {joint.sentence}; such a model is refused when it is loaded")
+
+
+def _sources(inventory: Inventory) -> dict[str, list[str]]:
+    """Where parts are referred to -> their names."""
+    sources: dict[str, list[str]] = {}
+    for part in inventory.parts:
+        if part.source:
+            sources.setdefault(part.source, []).append(part.name)
+    return sources

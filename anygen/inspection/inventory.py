@@ -33,7 +33,7 @@ class PartInfo:
     """Whether it was trained or frozen while the parts were joined; "published" in folders that anygen did not write."""
     licence: str
     source: str = ""
-    """name/repository@revision of a part that is referred to and not here; its parameters count as 0."""
+    """Folder or name/repository@revision of a part that is referred to; its parameters are 0 where it is not on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from anygen.encoders.encoder import config_from_dict, read_json
 from anygen.encoders.imagebind_config import ImageBindConfig, PatchTrunkConfig
 from anygen.encoders.imagebind_encoder import ImageBindEncoder, ImageBindEncoderConfig
 from anygen.errors import AnyGenError
+from anygen.inspection.inventory import read_inventory
 from anygen.llm import Backbone
 from anygen.model import AnyGenConfig, AnyGenModel
 
@@ -81,6 +82,21 @@ def test_legacy_prompt_is_the_documented_one(frozen, tmp_path):
     prompt = model.backbone.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     assert prompt == "<s>### Human: Hi\n### Assistant: Ho\n### Human: Yes\n### Assistant:"
     assert len(model.config.backbone.stop_ids) == 2
+
+
+def test_info_tells_a_converted_folder(frozen, tmp_path):
+    (tmp_path / "source").mkdir()
+    synthetic.write_legacy(tmp_path / "source")
+    convert_checkpoint(tmp_path / "source", tmp_path / "out", frozen=frozen, allow_pickle=True)
+    found = read_inventory(tmp_path / "out")
+    parts = {part.name: part for part in found.parts}
+    assert found.kind == "anygen" and not found.mismatches
+    assert parts["encoder"].source == frozen.encoder and parts["encoder"].num_parameters > 0
+    assert parts["generators/image"].source == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    assert parts["generators/image"].licence == "creativeml-openrail-m" and parts["generators/image"].num_parameters == 0
+    sentences = [joint.sentence for joint in found.joints]
+    assert "encoder gives 12; input_projectors/image takes 12" in sentences
+    assert "output_projectors/audio gives 6; conditions.audio.prompt_embeds takes 6" in sentences
 
 
 def test_new_layout_keeps_separators_in_its_runs(frozen, tmp_path):
