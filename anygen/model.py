@@ -241,7 +241,9 @@ class AnyGenModel(nn.Module):
         for modality in self.input_projectors:
             slots = [slot for slot in inputs.slots if slot.part.type == modality]
             if slots:
-                projected = self.input_projectors[modality](self.encode(modality, [slot.part for slot in slots]))
+                projector = self.input_projectors[modality]
+                features = self.encode(modality, [slot.part for slot in slots])
+                projected = projector(features.to(next(projector.parameters()).dtype))  # encoders may be in half precision
                 embeddings = merge(embeddings, projected.to(embeddings.dtype), slots)
         return embeddings
 

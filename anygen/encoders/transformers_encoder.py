@@ -95,8 +95,8 @@ class TransformersEncoder(Encoder):
 
     @property
     def joint_dim(self) -> int | None:
-        """Width of `embed`; None for families without a space that media and text share."""
-        if self.family.projection is None:
+        """Width of `embed`; None for models without a space that media and text share."""
+        if self.family.projection is None or not self._has_pooler:
             return None
         config = self.model.config
         return config.projection_dim if self.family.projection else config.vision_config.hidden_size
@@ -144,10 +144,10 @@ class TransformersEncoder(Encoder):
     def embed(self, modality: str, inputs: Tensor) -> Tensor:
         """Unit vectors of the space that media and text share, averaged over the pieces, (N, ...) -> (N, joint_dim).
 
-        Raises `modality_not_supported` for families that have no such space.
+        Raises `modality_not_supported` for models that have no such space.
         """
         self.check_modality(modality)
-        if self.family.projection is None:
+        if self.joint_dim is None:
             have = ", ".join(name for name, family in FAMILIES.items() if family.projection is not None)
             detail = (
                 f"{self.model.config.model_type} has no space that media and text share; these have: {have}, imagebind"
@@ -241,6 +241,11 @@ class TransformersEncoder(Encoder):
         return self.family.num_cls + registers
 
     @property
+    def _has_pooler(self) -> bool:
+        field = self.family.pooler_field
+        return self.family.pooler and (field is None or getattr(self._tower.config, field))
+
+    @property
     def _depth(self) -> int:
         """The layer that is read, counted from the input: 0 to num_layers."""
         return self.config.layer % (self.inputs.num_layers + 1)
@@ -248,7 +253,7 @@ class TransformersEncoder(Encoder):
     def _read(self, pieces: Tensor) -> Tensor:
         """(B, ...) -> (B, tokens, D)."""
         output = self.inputs.run(self._tower, pieces)
-        if self.config.read == "pooled" and self.config.layer == -1 and self.family.pooler:
+        if self.config.read == "pooled" and self.config.layer == -1 and self._has_pooler:
             return output.pooler_output[:, None]
         states = output.last_hidden_state if self.config.layer == -1 else output.hidden_states[self.config.layer]
         tokens = self.inputs.tokens(states, pieces)

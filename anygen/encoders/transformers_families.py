@@ -35,6 +35,8 @@ class Family:
     """Field of the config that counts the register tokens between CLS and patches (Darcet et al. 2023)."""
     pooler: bool = False
     """Whether the tower pools by itself (`pooler_output`); otherwise "pooled" is CLS, or the mean over the tokens."""
+    pooler_field: str | None = None
+    """Field of the tower's config that says whether this checkpoint has the pooler."""
     key_mapping: tuple[tuple[str, str], ...] = ()
     """Renaming of checkpoint keys (pattern, replacement), for a class that is only a part of what is published."""
     projection: str | None = None
@@ -47,7 +49,7 @@ class Family:
 
 _PICTURES = {"modalities": ("image", "video"), "inputs": PictureInputs}
 _CLIP = {**_PICTURES, "num_cls": 1, "pooler": True}
-_SIGLIP = {**_PICTURES, "pooler": True}
+_SIGLIP = {**_PICTURES, "pooler": True, "pooler_field": "vision_use_head"}
 
 FAMILIES: dict[str, Family] = {
     "clip": Family(

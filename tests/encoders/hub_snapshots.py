@@ -79,10 +79,10 @@ def siglip(folder: Path) -> Path:
     return save(folder, model, SiglipImageProcessorPil(size={"height": 16, "width": 16}), word_tokenizer())
 
 
-def siglip_vision_model(folder: Path) -> Path:
+def siglip_vision_model(folder: Path, *, vision_use_head: bool = True) -> Path:
     from transformers import SiglipImageProcessorPil, SiglipVisionConfig, SiglipVisionModel
 
-    model = SiglipVisionModel(SiglipVisionConfig(**SMALL, image_size=16, patch_size=4))
+    model = SiglipVisionModel(SiglipVisionConfig(**SMALL, image_size=16, patch_size=4, vision_use_head=vision_use_head))
     return save(folder, model, SiglipImageProcessorPil(size={"height": 16, "width": 16}))
 
 

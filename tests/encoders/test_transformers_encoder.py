@@ -105,6 +105,13 @@ def test_joint_vectors_of_pictures_and_texts_are_transformers_own(folder_of, fam
 
 
 @torch.no_grad()
+def test_without_a_pooling_head_pooled_is_the_mean(tmp_path):
+    encoder = load(SNAPSHOTS["siglip_vision_model"](tmp_path, vision_use_head=False), read="pooled")
+    tokens = encode(load(tmp_path), "image", media_of("image"))
+    close(encode(encoder, "image", media_of("image"))[:, 0], tokens.mean(dim=1))
+
+
+@torch.no_grad()
 def test_naflex_pictures_come_to_one_grid_whatever_their_proportions(folder_of):
     encoder = load(folder_of("siglip2"))
     wide = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 80, 3), dtype=np.uint8))

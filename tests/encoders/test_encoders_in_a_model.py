@@ -1,0 +1,52 @@
+"""Encoders of several families and input projectors of several kinds inside one model: what the LLM reads is theirs."""
+
+import pytest
+import torch
+from hub_snapshots import SNAPSHOTS
+from toy_encoders import media_of
+
+from anygen.encoders import load_encoder
+from anygen.encoders.concat_encoder import ConcatEncoder
+from anygen.encoders.transformers_encoder import TransformersEncoderConfig
+from anygen.llm import Backbone
+from anygen.model import AnyGenConfig, AnyGenModel
+from anygen.projectors import InputProjectorConfig
+
+PROJECTORS = {
+    "image": InputProjectorConfig(type="qformer", num_queries=3),
+    "video": InputProjectorConfig(type="pixel_shuffle"),
+    "audio": InputProjectorConfig(type="perceiver", num_queries=5),
+}
+NUM_EMBEDDINGS = {"image": 3, "video": 2 * 2 * 2, "audio": 5}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory, toy_model):
+    folder = tmp_path_factory.mktemp("parts")
+    config = TransformersEncoderConfig(num_frames=2)
+    clip, dinov2, whisper = (
+        load_encoder(SNAPSHOTS[name](folder / name), config=config) for name in ("clip", "dinov2", "whisper")
+    )
+    encoders = {"image": clip, "video": ConcatEncoder({"clip": clip, "dinov2": dinov2}), "audio": whisper}
+    return encoders, Backbone(toy_model.backbone.llm, toy_model.backbone.tokenizer)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_each_medium_is_encoded_projected_and_put_where_it_stood(parts, dtype):
+    encoders, backbone = parts
+    torch.manual_seed(0)
+    model = AnyGenModel(AnyGenConfig(input_projectors=PROJECTORS), encoders=encoders, backbone=backbone).eval()
+    model.encoders.to(dtype)
+    content = [{"type": modality, modality: media_of(modality)[0]} for modality in PROJECTORS]
+    conversation = [{"role": "user", "content": [*content, {"type": "text", "text": "a bell"}]}]
+    inputs = model.collate([conversation], add_generation_prompt=True)
+    embeddings = model.embed(inputs)
+    assert {slot.part.type: slot.length for slot in inputs.slots} == NUM_EMBEDDINGS
+    for slot in inputs.slots:
+        modality, encoder = slot.part.type, encoders[slot.part.type]
+        tokens = encoder(modality, encoder.preprocess(modality, media_of(modality)[:1]))
+        assert tokens.dtype == dtype
+        expected = model.input_projectors[modality](tokens.float())[0]
+        torch.testing.assert_close(embeddings[0, slot.start : slot.start + slot.length], expected)
+    model.encoders.to(torch.float32)
