@@ -19,8 +19,8 @@ TRAINING = {
     "generators": "frozen",
 }
 """What became of each kind of part when the parts were joined, in the order of the data flow."""
-REFERENCE_FILE = "encoder.json"
-"""In the place of an encoder's own configuration where the encoder is elsewhere; says where, and its settings."""
+REFERENCE_FILES = ("reference.json", "encoder.json")
+"""In the place of a part's own configuration where the part is elsewhere: what refers to an LLM, and to an encoder."""
 PROJECTORS_FILE = "projectors.safetensors"
 TRUNKS = {"image": "vision", "video": "vision", "audio": "audio"}
 
@@ -33,9 +33,10 @@ def read_anygen(folder: Path) -> Inventory:
     config = read_config(folder / "config.json")
     projectors = _read_projectors(folder)
     parts = [
-        *_model_parts(folder, "encoder"),
+        *(_model_part(place, name, top=folder) for name, place in _encoder_folders(folder).items()),
         *_projector_parts(folder, config, projectors, "input_projectors"),
-        *_model_parts(folder, "llm"),
+        *([_model_part(folder / "llm", "llm", top=folder)] if (folder / "llm").is_dir() else []),
+        *_added_rows(folder, projectors),
         *_projector_parts(folder, config, projectors, "output_projectors"),
         *_generator_parts(folder),
     ]
@@ -52,17 +53,15 @@ def _read_projectors(folder: Path) -> Projectors:
     return groups
 
 
-def _model_parts(folder: Path, name: str) -> list[PartInfo]:
-    """The encoder or the LLM, where the folder has it or refers to it."""
-    if not (folder / name).is_dir():
-        return []
-    config = _own_config(folder / name)
+def _model_part(folder: Path, name: str, *, top: Path) -> PartInfo:
+    """An encoder or the LLM, which the folder has or refers to."""
+    config = _own_config(folder)
     class_name = next(iter(config.get("architectures") or []), None) or config.get("encoder_type") or "unknown"
     if "source" in config:
-        return [_reference(name, class_name, config["source"], licence=config.get("licence"))]
-    licence = licence_of_folder(folder / name, top=folder)
-    headers = component_headers(folder / name)
-    return [make_part(name, class_name, headers, training=TRAINING[name], licence=licence)]
+        return _reference(name, class_name, config["source"], licence=config.get("licence"))
+    headers = component_headers(folder)
+    training = TRAINING[name.split("/")[0]]
+    return make_part(name, class_name, headers, training=training, licence=licence_of_folder(folder, top=top))
 
 
 def _projector_parts(folder: Path, config: dict, projectors: Projectors, group: str) -> list[PartInfo]:
@@ -81,8 +80,16 @@ def _projector_parts(folder: Path, config: dict, projectors: Projectors, group: 
 
 def _own_config(folder: Path) -> dict:
     """A part's configuration: a reference where it is one, or else its library's."""
-    reference = folder / REFERENCE_FILE
-    return read_config(reference if reference.is_file() else folder / "config.json")
+    names = [name for name in REFERENCE_FILES if (folder / name).is_file()]
+    return read_config(folder / (names[0] if names else "config.json"))
+
+
+def _encoder_folders(folder: Path) -> dict[str, Path]:
+    """Name of an encoder -> its folder: one for all that is read, or one a modality."""
+    place = folder / "encoder"
+    if any((place / name).is_file() for name in (*REFERENCE_FILES, "config.json")):
+        return {"encoder": place}
+    return {f"encoder/{each.name}": each for each in sorted(place.glob("*")) if each.is_dir()}
 
 
 def _reference(name: str, class_name: str, source: str, *, licence: str | None) -> PartInfo:
@@ -91,12 +98,23 @@ def _reference(name: str, class_name: str, source: str, *, licence: str | None) 
     if place.is_dir():
         headers = component_headers(place)
         licence = licence or licence_of_folder(place, top=place)
-        part = make_part(name, class_name, headers, training=TRAINING[name.split("/")[0]], licence=licence)
-        return replace(part, source=source)
+        if class_name == "unknown":
+            class_name = next(iter(_own_config(place).get("architectures") or []), class_name)
+        return replace(make_part(name, class_name, headers, training="frozen", licence=licence), source=source)
     return PartInfo(
-        name=name, class_name=class_name, num_parameters=0, num_bytes=0, training=TRAINING[name.split("/")[0]],
+        name=name, class_name=class_name, num_parameters=0, num_bytes=0, training="frozen",
         licence=licence or licence_of_source(source), source=source,
     )  # fmt: skip
+
+
+def _added_rows(folder: Path, projectors: Projectors) -> list[PartInfo]:
+    """The rows that were added to an LLM that is elsewhere, and the queries of query bridges."""
+    licence, parts = licence_of_folder(folder, top=folder), []
+    for group, name in (("llm", "llm/added rows"), ("queries", "queries")):
+        headers = {f"{first}.{rest}": h for first, tensors in projectors.get(group, {}).items() for rest, h in tensors.items()}
+        if headers:
+            parts.append(make_part(name, "embedding", headers, training="trained", licence=licence))
+    return parts
 
 
 def _generator_parts(folder: Path) -> list[PartInfo]:
@@ -171,7 +189,9 @@ def _ends(tensors: dict[str, TensorHeader]) -> tuple[int | None, int | None]:
 
 
 def _encoder_width(folder: Path, modality: str) -> int | None:
-    config = _own_config(folder / "encoder") if (folder / "encoder").is_dir() else {}
+    places = _encoder_folders(folder)
+    place = places.get("encoder") or places.get(f"encoder/{modality}")
+    config = _own_config(place) if place else {}
     model = config.get("model", {})
     if config.get("features") == "trunk":
         return (model.get(TRUNKS.get(modality, modality)) or {}).get("width")
@@ -179,5 +199,10 @@ def _encoder_width(folder: Path, modality: str) -> int | None:
 
 
 def _llm_width(folder: Path) -> int | None:
-    path = folder / "llm" / "config.json"
-    return hidden_size(read_config(path)) if path.is_file() else None
+    if not (folder / "llm").is_dir():
+        return None
+    config = _own_config(folder / "llm")
+    if "source" in config:
+        path = Path(config["source"]) / "config.json"
+        return hidden_size(read_config(path)) if path.is_file() else None
+    return hidden_size(config)

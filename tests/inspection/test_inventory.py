@@ -6,6 +6,7 @@ import pytest
 import synthetic_checkpoints as synthetic
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -159,3 +160,23 @@ def test_what_is_no_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(AnyGenError, match="config.json: found list"):
         read_inventory(tmp_path)
+
+
+def test_an_llm_that_is_referred_to_and_the_rows_added_to_it(toy_model, tmp_path):
+    """As `checkpoint.save_backbone` writes it: reference.json, and the rows beside the projectors."""
+    toy_model.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "llm").rename(tmp_path / "llm")
+    (tmp_path / "model" / "llm").mkdir()
+    reference = {"source": str(tmp_path / "llm"), "added_tokens": ["<image_0>"]}
+    (tmp_path / "model" / "llm" / "reference.json").write_text(json.dumps(reference))
+    path = tmp_path / "model" / "projectors.safetensors"
+    save_file(load_file(path) | {"llm.embedding": torch.zeros(4, 8), "llm.head": torch.zeros(4, 8), "queries.image": torch.zeros(3, 8)}, path)
+    found = read_inventory(tmp_path / "model")
+    parts = {part.name: part for part in found.parts}
+    assert parts["llm"].source == str(tmp_path / "llm") and parts["llm"].class_name == "LlamaForCausalLM"
+    assert parts["llm"].num_parameters == count(toy_model.backbone.llm) and parts["llm"].training == "frozen"
+    assert parts["llm/added rows"].num_parameters == 64 and parts["queries"].num_parameters == 24
+    assert not found.mismatches and ("input_projectors/image", "llm") in {(j.left, j.right) for j in found.joints}
+    (tmp_path / "llm").rename(tmp_path / "gone")
+    gone = {part.name: part for part in read_inventory(tmp_path / "model").parts}["llm"]
+    assert gone.num_parameters == 0 and gone.source == str(tmp_path / "llm")
