@@ -300,7 +300,7 @@ class _Choices:
         firsts = [model.config.signals[modality].ids[0] for modality in self.modalities]
         never = set(backbone.special_token_ids) - {backbone.end_id, *firsts}
         self.never = torch.tensor(sorted(never), device=backbone.device)
-        self.firsts = torch.tensor(firsts, device=backbone.device)
+        self.firsts = torch.tensor(firsts, dtype=torch.long, device=backbone.device)
 
     @cached_property
     def closers(self) -> Tensor:

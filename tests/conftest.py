@@ -22,6 +22,12 @@ def toy_model():
     return build_toy_model()
 
 
+@pytest.fixture(scope="session")
+def toy_model_maker():
+    """The same function, for fixtures that live longer than one test."""
+    return build_toy_model
+
+
 @pytest.fixture
 def build_model():
     """The function behind `toy_model`, for tests that change their model; the same weights each time."""
