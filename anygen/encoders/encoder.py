@@ -28,6 +28,8 @@ from anygen.hub import find_folder
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 ENCODER_FILE = "encoder.json"
 """Beside a config.json that is not ours, or alone: encoder_type, the settings, and for a reference where the rest is."""
+FAULTS_OF_FILES = (OSError, RuntimeError, ValueError, KeyError, EOFError, ImportError, UnpicklingError, SafetensorError)
+"""What reading a folder raises that is broken, incomplete, or needs a package that is not there."""
 
 
 class Encoder(nn.Module, ABC):
@@ -166,7 +168,7 @@ def loading(path: Path) -> Iterator[None]:
     """What reading weights and settings under `path` raises, as `model_load_error` with the path."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError, SafetensorError) as error:
+    except FAULTS_OF_FILES as error:
         raise AnyGenError("model_load_error", f"{path}: {error}") from error
 
 

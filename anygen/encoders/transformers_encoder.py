@@ -169,7 +169,9 @@ class TransformersEncoder(Encoder):
         """Write the folder as transformers does (config.json, preprocessor_config.json, model.safetensors, tokenizer), and
         this class's own settings beside it. `dtype` sets the precision on disk."""
         folder = Path(folder)
-        state = {name: tensor.to(dtype or tensor.dtype) for name, tensor in self.model.state_dict().items()}
+        state = self.model.state_dict()
+        if dtype is not None:
+            state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
         self.model.save_pretrained(folder, state_dict=state)
         self.processor.save_pretrained(folder)
         if self.tokenizer is not None:

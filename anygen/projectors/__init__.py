@@ -7,6 +7,7 @@ signal states and a generator (step 8).
 from dataclasses import replace
 
 from anygen.errors import AnyGenError
+from anygen.projectors.abstractors import ConvolutionProjector, CrossAttentionProjector
 from anygen.projectors.expand import ExpandProjector
 from anygen.projectors.input import (
     InputProjector,
@@ -32,6 +33,8 @@ INPUT_PROJECTORS: dict[str, type[InputProjector]] = {
     "transformer": TransformerInputProjector,
     "perceiver": PerceiverProjector,
     "qformer": QFormerProjector,
+    "cross_attention": CrossAttentionProjector,
+    "convolution": ConvolutionProjector,
     "expand": ExpandProjector,
     "concat": ConcatProjector,
     "pixel_shuffle": PixelShuffleProjector,

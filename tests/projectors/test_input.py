@@ -13,15 +13,16 @@ from anygen.projectors import INPUT_PROJECTORS, InputProjectorConfig, build_inpu
 @pytest.mark.parametrize("name", INPUT_PROJECTORS)
 def test_contract(name):
     torch.manual_seed(0)
-    module = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10).eval()
+    config = InputProjectorConfig(type=name, num_queries=9)
+    module = build_input_projector(config, in_dim=8, out_dim=12).eval()
     features = torch.randn(3, 4, 8)
     embeddings = module(features)
-    assert embeddings.shape == (3, module.num_tokens(4), 10)
+    assert embeddings.shape == (3, module.num_tokens(4), 12)
     assert torch.allclose(module(features[1:2]), embeddings[1:2], atol=1e-6)
     assert not torch.allclose(embeddings[0], embeddings[1], atol=1e-3), "different media give different embeddings"
     embeddings.square().mean().backward()
     assert all(parameter.grad is not None for parameter in module.parameters()), "every parameter is trained"
-    again = build_input_projector(InputProjectorConfig(type=name), in_dim=8, out_dim=10).eval()
+    again = build_input_projector(config, in_dim=8, out_dim=12).eval()
     again.load_state_dict(module.state_dict())
     assert torch.equal(again(features), embeddings)
 

@@ -126,6 +126,43 @@ def test_qformer_is_the_one_inside_blip2():
 
 
 @with_oracles
+@torch.no_grad()
+def test_cross_attention_equals_qwen_vl():
+    weights, tensors = oracle("qwen_vl_resampler")
+    module = build("cross_attention", in_dim=12, out_dim=16, num_queries=4, num_heads=4)
+    missing = module.load_state_dict(weights, strict=False)
+    assert set(missing.missing_keys) == {"ln_post.weight", "ln_post.bias", "proj"} and not missing.unexpected_keys
+    for norm in (module.ln_q, module.ln_kv):
+        norm.eps = 1e-5  # the oracle's; the model builds its resampler with 1e-6
+    close(module.read(tensors["input/x"], 4, 4), tensors["output/y"])
+
+
+@torch.no_grad()
+def test_cross_attention_reads_each_picture_with_its_places():
+    module = build("cross_attention", out_dim=12, num_queries=4, grid=(2, 3))
+    features = torch.randn(1, 12, 8)
+    both = module(features)
+    assert both.shape == (1, module.num_tokens(12), 12) and module.num_tokens(12) == 8
+    close(both[:, 4:], module(features[:, 6:]), atol=1e-6)
+    assert not torch.allclose(module(features[:, :6].flip(1)), module(features[:, :6]), atol=1e-4)
+    rows, columns = module.pos_embed[2], module.pos_embed[1]  # (row 1, column 0), (row 0, column 1)
+    assert torch.equal(rows[:6], module.pos_embed[0, :6]) and torch.equal(columns[6:], module.pos_embed[0, 6:])
+
+
+@with_oracles
+@torch.no_grad()
+def test_convolution_equals_mobilevlm_v2():
+    weights, tensors = oracle("mobilevlm_ldpv2")
+    module = build("convolution", in_dim=12, out_dim=16)
+    module.load_state_dict({key.replace("mlp.mlp", "mlp").replace("peg.peg.0", "peg"): w for key, w in weights.items()})
+    close(module(tensors["input/x"]), tensors["output/y"])
+    frames = torch.cat([tensors["input/x"], tensors["input/x"].flip(1)], dim=1)
+    of_film = build("convolution", in_dim=12, out_dim=16, grid=(24, 24))
+    of_film.load_state_dict(module.state_dict())
+    close(of_film(frames)[:, 144:], module(frames[:, 576:]))
+
+
+@with_oracles
 def test_pixel_shuffle_equals_vila():
     _, tensors = oracle("vila_downsample_2x2")
     grid = tensors["input/x"].unflatten(1, (5, 5))
@@ -195,6 +232,13 @@ def test_resamplers_do_not_mind_how_many_tokens_there_are():
         ("concat", {"merge": 4}, 257, "gives 257 tokens; the concat projector needs a multiple of merge=4"),
         ("pixel_shuffle", {}, 257, "257 tokens, no multiple of a grid of 16 x 16"),
         ("average_pool", {"grid": (2, 3)}, 16, "16 tokens, no multiple of a grid of 2 x 3"),
+        ("convolution", {"grid": (3, 2)}, 6, "grid is 3 x 2; the convolution projector needs multiples of merge=2"),
+        (
+            "cross_attention",
+            {"num_queries": 4, "num_heads": 2, "out_dim": 12},
+            7,
+            "7 tokens, no multiple of a grid of 2 x 2",
+        ),
         ("space_time_pool", {"grid": (2, 2), "num_queries": 3}, 16, "reads 4 frames; num_queries=3"),
     ],
 )
@@ -222,6 +266,8 @@ def test_the_grid_is_asked_of_the_encoder():
 def test_settings_below_one_and_heads_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="merge=0; expected at least 1"):
         InputProjectorConfig(merge=0)
+    with pytest.raises(ValueError, match="num_queries=5 must be a square, and the LLM's width 10 a multiple of 4"):
+        build("cross_attention", num_queries=5)
     with pytest.raises(ValueError, match="hidden_dim 10 must be a multiple of num_heads=4"):
         build("qformer", hidden_dim=10)
 
