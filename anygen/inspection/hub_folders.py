@@ -21,6 +21,10 @@ PROJECTORS = {"multi_modal_projector": "vision_config", "language_projection": "
 """Modules of vision-language models that lead into the LLM -> the configuration of what they read."""
 
 
+LANGUAGE_MODULES = ("lm_head", "embed_tokens", "layers", "norm", "text_model")
+"""First modules of the LLM inside those vision-language models that do not keep it under one name."""
+
+
 def read_diffusers(folder: Path) -> Inventory:
     """A pipeline folder: one part a component that has weights."""
     index = read_config(folder / "model_index.json")
@@ -123,6 +127,7 @@ def tower_groups(headers: dict[str, TensorHeader]) -> dict[str, dict[str, Tensor
     for name, header in headers.items():
         first, _, rest = name.partition(".")
         tower = rest.partition(".")[0] if first == "model" and rest else first
+        tower = "language_model" if tower in LANGUAGE_MODULES else tower
         groups.setdefault(tower, {})[name] = header
     return groups
 

@@ -1,0 +1,100 @@
+"""Tiny random snapshots of the classes that presets name, in the layout that the hub has them in.
+
+One function a class; a preset that names a class without one fails its test.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anygen.nano.tokenizer import train_tokenizer
+
+TEXT = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+
+
+def tokenizer():
+    """A byte-level tokenizer with a chat template, trained on three sentences."""
+    return train_tokenizer(["a large red bell on grass", "the sound of a bell", "here is a small cat"], vocab_size=400)
+
+
+def _ids() -> dict[str, int]:
+    own = tokenizer()
+    return {"vocab_size": len(own), "bos_token_id": own.bos_token_id, "eos_token_id": own.eos_token_id, "pad_token_id": own.pad_token_id}
+
+
+def qwen3():
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    return Qwen3ForCausalLM(Qwen3Config(**TEXT, **_ids(), head_dim=8, tie_word_embeddings=True, max_position_embeddings=512))
+
+
+def llama():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(LlamaConfig(**TEXT, **_ids(), max_position_embeddings=512))
+
+
+def llava():
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+    vision = {"model_type": "clip_vision_model", "projection_dim": 8, **VISION}
+    text = {"model_type": "llama", **TEXT, **_ids()}
+    return LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=5))
+
+
+def idefics3():
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+
+    text = {"model_type": "llama", **TEXT, **_ids()}
+    return Idefics3ForConditionalGeneration(
+        Idefics3Config(vision_config=VISION, text_config=text, image_token_id=5, scale_factor=2)
+    )
+
+
+def blip2():
+    from transformers import Blip2Config, Blip2ForConditionalGeneration
+
+    text = {"model_type": "opt", "hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "word_embed_proj_dim": 32, "max_position_embeddings": 512, **_ids()}  # fmt: skip
+    qformer = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+               "encoder_hidden_size": 16, "vocab_size": 40}  # fmt: skip
+    config = Blip2Config(vision_config=VISION, qformer_config=qformer, text_config=text, num_query_tokens=4, image_token_index=5)
+    return Blip2ForConditionalGeneration(config)
+
+
+def qwen2_5_vl():
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10_000.0}
+    text = {**TEXT, **_ids(), "rope_parameters": rope, "max_position_embeddings": 512}
+    vision = {"depth": 2, "hidden_size": 16, "intermediate_size": 24, "num_heads": 2, "out_hidden_size": 32,
+              "patch_size": 8, "window_size": 32, "fullatt_block_indexes": [1]}  # fmt: skip
+    return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=vision))
+
+
+def idefics():
+    from transformers import IdeficsConfig, IdeficsForVisionText2Text
+
+    vision = {"embed_dim": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+    text = {key: value for key, value in TEXT.items() if key != "num_key_value_heads"}
+    config = IdeficsConfig(**text, **_ids(), additional_vocab_size=0, vision_config=vision, cross_layer_interval=1,
+                           perceiver_config={"resampler_depth": 1, "resampler_n_heads": 2, "resampler_head_dim": 4, "resampler_n_latents": 4})  # fmt: skip
+    return IdeficsForVisionText2Text(config)
+
+
+LLMS = {
+    "Qwen3ForCausalLM": qwen3,
+    "LlamaForCausalLM": llama,
+    "LlavaForConditionalGeneration": llava,
+    "Idefics3ForConditionalGeneration": idefics3,
+    "Blip2ForConditionalGeneration": blip2,
+    "Qwen2_5_VLForConditionalGeneration": qwen2_5_vl,
+    "IdeficsForVisionText2Text": idefics,
+}
+
+
+def save_llm(class_name: str, folder: Path) -> None:
+    """Write a tiny LLM of a class with its tokenizer."""
+    LLMS[class_name]().save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
