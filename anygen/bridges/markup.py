@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from anygen.media.types import MEDIA
 from anygen.messages import Conversation, Part, Turn
@@ -27,7 +28,9 @@ INSTRUCTIONS = (
 )
 """What the LLM is told; `{elements}` becomes one sentence for each modality."""
 ELEMENT = "For {what} write <{modality}>what it shows</{modality}>."
+LONGEST_TAG = max(len(f"</{modality}>") for modality in MEDIA)
 _TAG = re.compile(rf"<(/?)({'|'.join(MEDIA)})>")
+_INK = re.compile(r"\S")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,31 +55,115 @@ def closing(modality: str) -> str:
 def parse(reply: str, *, modalities: Sequence[str]) -> list[Piece]:
     """A whole reply -> its words and captions, in the order they were said, by the rules of this module.
 
-    Every character is in a piece but for tags of elements and the blanks around captions.
+    Every character is in a piece but for tags of elements, the blanks around captions, and blanks between media.
     """
-    pieces, words, at = [], "", 0
-    while match := _TAG.search(reply, at):
-        is_closing, modality = match.groups()
-        end = reply.find("<", match.end())
-        caption = reply[match.end() : len(reply) if end < 0 else end].strip()
-        words += reply[at : match.start()]
-        if is_closing or modality not in modalities or not caption:
-            words, at = words + match.group(), match.end()
-            continue
-        pieces += [Piece(type="text", text=words)] if words.strip() else []
-        pieces.append(Piece(type=modality, text=caption))
-        words, at = "", len(reply) if end < 0 else end
-        if reply.startswith(closing(modality), at):
-            at += len(closing(modality))
-    words += reply[at:]
-    return pieces + ([Piece(type="text", text=words)] if words.strip() else [])
+    reader = Reader(modalities=modalities)
+    return _joined([*reader.read(reply), *reader.finish()])
+
+
+class Reader:
+    """Reads a reply as it comes, in stretches cut anywhere, and never gives away a part of what may yet be a tag.
+
+    `read` and `finish` give what has become certain: words as they come, a medium when its caption is whole. `begun` is
+    the modality of the medium whose caption is being written.
+    """
+
+    def __init__(self, *, modalities: Sequence[str]):
+        self.modalities = tuple(modalities)
+        self.begun: str | None = None
+        self._rest, self._at = "", 0
+        """Characters that nothing can be said of yet: those of `_rest` from `_at` on."""
+        self._held = ""
+        """Blanks that are words only if words follow them."""
+        self._caption = ""
+        self._speaks = False
+        """Whether the words of the present stretch were begun."""
+
+    def read(self, stretch: str, *, is_last: bool = False) -> list[Piece]:
+        """More of the reply."""
+        self._rest, self._at = self._rest[self._at :] + stretch, 0
+        pieces: list[Piece] = []
+        while self._at < len(self._rest):
+            step = self._read_caption if self.begun else self._read_words
+            if not step(pieces, is_last):
+                break
+        return _joined(pieces)
+
+    def finish(self) -> list[Piece]:
+        """The reply has ended: what of it was undecided."""
+        pieces = self.read("", is_last=True)
+        self._end_caption(pieces)
+        return _joined(pieces)
+
+    def _up_to_mark(self) -> str:
+        """What stands before the next "<", and step over it."""
+        start, mark = self._at, self._rest.find("<", self._at)
+        self._at = len(self._rest) if mark < 0 else mark
+        return self._rest[start : self._at]
+
+    def _read_words(self, pieces: list[Piece], is_last: bool) -> bool:
+        """One step among words; False where more has to come first."""
+        self._say(self._up_to_mark(), pieces)
+        tag = _TAG.match(self._rest, self._at)
+        if not tag:
+            if not is_last and _may_become_tag(self._rest[self._at : self._at + LONGEST_TAG]):
+                return False
+            self._say(self._rest[self._at : self._at + 1], pieces)
+            self._at += 1
+            return True
+        follows = _INK.search(self._rest, tag.end())
+        opens = not tag[1] and tag[2] in self.modalities
+        if opens and not follows and not is_last:
+            return False
+        if opens and follows and follows[0] != "<":
+            self.begun, self._held, self._speaks = tag[2], "", False
+        else:
+            self._say(tag[0], pieces)
+        self._at = tag.end()
+        return True
+
+    def _read_caption(self, pieces: list[Piece], is_last: bool) -> bool:
+        """One step in a caption; False where more has to come first."""
+        self._caption += self._up_to_mark()
+        if self._at == len(self._rest):
+            return True
+        end = closing(self.begun)
+        found = self._rest[self._at : self._at + len(end)]
+        if found != end and end.startswith(found) and not is_last:
+            return False
+        self._at += len(end) if found == end else 0
+        self._end_caption(pieces)
+        return True
+
+    def _end_caption(self, pieces: list[Piece]) -> None:
+        if self.begun:
+            pieces.append(Piece(type=self.begun, text=self._caption.strip()))
+            self.begun, self._caption = None, ""
+
+    def _say(self, words: str, pieces: list[Piece]) -> None:
+        """Words, once they are more than blanks."""
+        self._held += words
+        if self._held and (self._speaks or self._held.strip()):
+            pieces.append(Piece(type="text", text=self._held))
+            self._held, self._speaks = "", True
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Words that follow each other as one piece."""
+    joined: list[Piece] = []
+    for kind, group in groupby(pieces, key=lambda piece: piece.type):
+        joined += [Piece(type="text", text="".join(piece.text for piece in group))] if kind == "text" else group
+    return joined
+
+
+def _may_become_tag(start: str) -> bool:
+    return any(form(modality).startswith(start) for modality in MEDIA for form in (opening, closing))
 
 
 def num_shown(words: str) -> int:
     """How many characters of unfinished words are certainly words: those before what may yet become a tag."""
     start = words.rfind("<")
-    tags = [form(modality) for modality in MEDIA for form in (opening, closing)]
-    return start if start >= 0 and any(tag.startswith(words[start:]) for tag in tags) else len(words)
+    return start if start >= 0 and _may_become_tag(words[start:]) else len(words)
 
 
 def escape(text: str) -> str:

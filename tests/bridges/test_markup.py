@@ -3,7 +3,7 @@
 import pytest
 
 from anygen.bridges import INSTRUCTIONS
-from anygen.bridges.markup import Piece, escape, instruct, num_shown, parse
+from anygen.bridges.markup import Piece, Reader, escape, instruct, num_shown, parse
 from anygen.messages import read_conversation
 
 ALL = ("image", "video", "audio")
@@ -13,31 +13,58 @@ def pieces(reply, modalities=ALL):
     return [(piece.type, piece.text) for piece in parse(reply, modalities=modalities)]
 
 
-@pytest.mark.parametrize(
-    ("reply", "found"),
-    [
-        ("", []),
-        ("Just words.", [("text", "Just words.")]),
-        ("<image>a bell</image>", [("image", "a bell")]),
-        ("Here: <image> a bell\n</image> and <audio>ringing</audio>.",
-         [("text", "Here: "), ("image", "a bell"), ("text", " and "), ("audio", "ringing"), ("text", ".")]),
-        ("<image>one</image><image>two</image>", [("image", "one"), ("image", "two")]),
-        ("cut off <image>a be", [("text", "cut off "), ("image", "a be")]),
-        ("cut tag <image>a bell</ima", [("text", "cut tag "), ("image", "a bell"), ("text", "</ima")]),
-        ("nested <image>a <video>b</video></image>",
-         [("text", "nested "), ("image", "a"), ("video", "b"), ("text", "</image>")]),
-        ("wrong end <image>a</video>", [("text", "wrong end "), ("image", "a"), ("text", "</video>")]),
-        ("empty <image> </image>!", [("text", "empty <image> </image>!")]),
-        ("open only <image>", [("text", "open only <image>")]),
-        ("stray </image> tag", [("text", "stray </image> tag")]),
-        ("<IMAGE>a</IMAGE> < image>b</image> <image x=1>c</image>", [("text", "<IMAGE>a</IMAGE> < image>b</image> <image x=1>c</image>")]),
-        ("<smell>rose</smell>", [("text", "<smell>rose</smell>")]),
-        ("a < b and <b>bold</b> <image>c < d</image>",
-         [("text", "a < b and <b>bold</b> "), ("image", "c"), ("text", "< d</image>")]),
-    ],
-)  # fmt: skip
+FORMS = [
+    ("", []),
+    ("Just words.", [("text", "Just words.")]),
+    ("<image>a bell</image>", [("image", "a bell")]),
+    ("Here: <image> a bell\n</image> and <audio>ringing</audio>.",
+     [("text", "Here: "), ("image", "a bell"), ("text", " and "), ("audio", "ringing"), ("text", ".")]),
+    ("<image>one</image><image>two</image>", [("image", "one"), ("image", "two")]),
+    ("cut off <image>a be", [("text", "cut off "), ("image", "a be")]),
+    ("cut tag <image>a bell</ima", [("text", "cut tag "), ("image", "a bell"), ("text", "</ima")]),
+    ("nested <image>a <video>b</video></image>",
+     [("text", "nested "), ("image", "a"), ("video", "b"), ("text", "</image>")]),
+    ("wrong end <image>a</video>", [("text", "wrong end "), ("image", "a"), ("text", "</video>")]),
+    ("empty <image> </image>!", [("text", "empty <image> </image>!")]),
+    ("open only <image>", [("text", "open only <image>")]),
+    ("stray </image> tag", [("text", "stray </image> tag")]),
+    ("<IMAGE>a</IMAGE> < image>b</image> <image x=1>c</image>", [("text", "<IMAGE>a</IMAGE> < image>b</image> <image x=1>c</image>")]),
+    ("<smell>rose</smell>", [("text", "<smell>rose</smell>")]),
+    ("a < b and <b>bold</b> <image>c < d</image>",
+     [("text", "a < b and <b>bold</b> "), ("image", "c"), ("text", "< d</image>")]),
+    ("<<image>a</image>>", [("text", "<"), ("image", "a"), ("text", ">")]),
+    ("<image>a</image> \n <audio>b</audio>  ", [("image", "a"), ("audio", "b")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reply", "found"), FORMS)
 def test_every_form_has_one_outcome(reply, found):
     assert pieces(reply) == found
+
+
+@pytest.mark.parametrize(("reply", "found"), FORMS)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_reply_that_comes_in_stretches_is_read_as_the_whole_is(reply, found, size):
+    reader, told = Reader(modalities=ALL), []
+    for start in range(0, len(reply), size):
+        told += reader.read(reply[start : start + size])
+    told = [(piece.type, piece.text) for piece in [*told, *reader.finish()]]
+    said = []
+    for kind, text in told:
+        if kind == "text" and said and said[-1][0] == "text":
+            said[-1] = ("text", said[-1][1] + text)
+        else:
+            said.append((kind, text))
+    assert said == found
+
+
+def test_words_come_at_once_and_half_a_tag_never():
+    reader = Reader(modalities=ALL)
+    steps = [("Look: <i", "Look: "), ("mage", ""), (">", ""), (" ", ""), ("a bell </ima", ""), ("ge> and", "a bell| and"), (" <b", " <b")]
+    for stretch, told in steps:
+        assert "|".join(piece.text for piece in reader.read(stretch)) == told
+    assert reader.begun is None and reader.finish() == []
+    assert reader.read("<image>x") == [] and reader.begun == "image"
 
 
 def test_a_modality_that_is_not_made_is_words():
