@@ -35,6 +35,8 @@ class PresetPart:
     parameters: dict[str, float]
     """Component -> millions of parameters, as its model card or paper states them."""
     dtype: str = "bfloat16"
+    settings: dict[str, float] = field(default_factory=dict)
+    """Of a generator: defaults of its sampling parameters, such as the few steps that a distilled model takes."""
     note: str = ""
     """What to know before the first download: gated access, pickled weights, a non-commercial licence."""
 
@@ -77,12 +79,10 @@ class Preset:
     machine_gb: int
     """Memory of the GPU that it is meant for, in GB of 10**9 bytes."""
     placement: str = "together"
-    """"together": every part stays on the device. "offload": the LLM and the encoder stay, and of the generators one
-    component at a time is there (diffusers' model offload)."""
+    """"together": every part stays on the device. "offload": the LLM stays, and of the generators one component at a time
+    is there (diffusers' model offload)."""
     bridge: str = "text"
     llm: PresetPart
-    encoder: PresetPart | None = None
-    """The encoder of what the LLM does not read by itself."""
     generators: dict[str, PresetPart] = field(default_factory=dict)
     """Modality -> generator."""
 
@@ -95,17 +95,41 @@ class Preset:
     @property
     def parts(self) -> dict[str, PresetPart]:
         """Every part by its place in the data flow."""
-        first = {"encoder": self.encoder} if self.encoder else {}
-        return {**first, "llm": self.llm, **self.generators}
+        return {"llm": self.llm, **self.generators}
 
     @property
     def memory_gb(self) -> float:
         """GB of weights on the device at the worst moment, under the preset's placement and precisions."""
-        stays = sum(part.num_bytes() for part in (self.llm, self.encoder) if part)
+        stays = self.llm.num_bytes()
         generators = self.generators.values()
         if self.placement == "offload":
             return (stays + max((part.largest_component_bytes for part in generators), default=0.0)) / 1e9
         return (stays + sum(part.num_bytes() for part in generators)) / 1e9
+
+    def compose_arguments(self, *, device: str | None = "cuda") -> dict[str, Any]:
+        """What `AnyGenPipeline.compose` takes: hub ids with revisions, the bridge, precisions, placement and settings.
+
+        `device`: where the weights go, by default a GPU; "cpu" takes float32 and leaves out the offload, which has no
+        place to go from there.
+        """
+        from anygen.generators.loading import LoadOptions
+
+        on_cpu = device == "cpu"
+        offload = "model" if self.placement == "offload" and not on_cpu else "none"
+        options = {
+            modality: LoadOptions(
+                dtype="float32" if on_cpu else part.dtype, device=device, cpu_offload=offload, settings=part.settings
+            )
+            for modality, part in self.generators.items()
+        }
+        place = {} if on_cpu or device is None else {"device_map": device}
+        return {
+            "llm": self.llm.pinned_source,
+            **{modality: part.pinned_source for modality, part in self.generators.items()},
+            "bridge": self.bridge,
+            "llm_options": {"dtype": "float32" if on_cpu else self.llm.dtype, **place},
+            "generator_options": options,
+        }
 
     def total_gb(self, dtype: str) -> float:
         """GB of all weights in one precision."""
@@ -153,8 +177,8 @@ def _build(kind: type, values: dict[str, Any], *, where: str) -> Any:
     if missing := sorted(needed - set(values)):
         raise AnyGenError("model_load_error", f"{where}: the keys {missing} are missing")
     built = dict(values)
-    for name in {"llm", "encoder"} & set(values) if kind is Preset else ():
-        built[name] = _part(values[name], where=f"{where}: {name}")
+    if kind is Preset:
+        built["llm"] = _part(values["llm"], where=f"{where}: llm")
     if kind is Preset and isinstance(values.get("generators"), dict):
         built["generators"] = {
             modality: _part(part, where=f"{where}: generators.{modality}") for modality, part in values["generators"].items()
@@ -179,7 +203,7 @@ def _check_type(hint: str, name: str, value: Any) -> None:
         "str": isinstance(value, str),
         "int": isinstance(value, int) and not isinstance(value, bool),
         "dict[str, float]": isinstance(value, dict)
-        and all(isinstance(count, (int, float)) and count > 0 for count in value.values()),
+        and all(type(number) in (int, float) and number >= 0 for number in value.values()),
         "dict[str, PresetPart]": isinstance(value, dict),
     }
     if not fits.get(hint, True):

@@ -74,6 +74,18 @@ def test_memory_is_parameters_times_bytes(tmp_path):
     assert offloaded.memory_gb == pytest.approx(2.0 + 900e6 * 4 / 1e9)
 
 
+def test_the_arguments_of_the_composer(tmp_path):
+    values = changed("generators.image.settings", {"num_inference_steps": 4})
+    values["placement"] = "offload"
+    found = read(values, tmp_path).compose_arguments()
+    options = found.pop("generator_options")["image"]
+    assert found == {"llm": "a/b", "image": "c/d", "bridge": "text", "llm_options": {"dtype": "bfloat16", "device_map": "cuda"}}
+    assert (options.dtype, options.device, options.cpu_offload) == ("float32", "cuda", "model")
+    assert options.settings == {"num_inference_steps": 4}
+    on_cpu = read(values, tmp_path).compose_arguments(device="cpu")
+    assert on_cpu["llm_options"] == {"dtype": "float32"} and on_cpu["generator_options"]["image"].cpu_offload == "none"
+
+
 def test_a_pinned_source_is_what_the_composer_takes():
     commit = "0123456789abcdef0123456789abcdef01234567"
     known = {"source": "a/b", "class_name": "X", "licence": "mit", "parameters": {"llm": 1}}
