@@ -16,6 +16,10 @@ from anygen.media.types import MEDIA
 OUTPUT_TYPES = ("pil", "np", "pt")
 MAX_INFERENCE_STEPS = 1000
 """More than any schedule was trained with; bounds what one request may cost."""
+WHOLE_BOUNDS = {"num_inference_steps": MAX_INFERENCE_STEPS, "height": 8192, "width": 8192, "num_frames": 4096}
+"""Generator parameters that are whole numbers of at least 1 (steps, pixels, frames), and the most of each."""
+MAX_SECONDS = 600
+"""The longest sound that a request may ask for."""
 MAX_OUTPUTS = 64
 
 OnStepEnd = Callable[[str, int, int], None]
@@ -111,8 +115,10 @@ def check_generator_parameters(modality: str, given: Mapping[str, Any], *, known
         where = f"{modality}[{name!r}]"
         if name not in known:
             raise _invalid(where, name, f"a parameter of this model's {modality} generator: {', '.join(known)}")
-        if name == "num_inference_steps":
-            _check_number(where, value, low=1, high=MAX_INFERENCE_STEPS, whole=True)
+        if name in WHOLE_BOUNDS:
+            _check_number(where, value, low=1, high=WHOLE_BOUNDS[name], whole=True)
+        elif name == "audio_length_in_s":
+            _check_number(where, value, low=0, high=MAX_SECONDS, above_low=True)
         else:
             _check_number(where, value, low=0, high=100)
 
@@ -134,7 +140,7 @@ def _check_number(
     if not is_number or not low <= value <= high or (above_low and value == low):
         kind = "a whole number" if whole else "a number"
         bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-        raise _invalid(name, value, f"{kind} {'above 0 and at most 1' if above_low else bounds}")
+        raise _invalid(name, value, f"{kind} {f'above {low} and at most {high}' if above_low else bounds}")
 
 
 def _invalid(name: str, found: Any, expected: str) -> AnyGenError:

@@ -1,19 +1,21 @@
-"""Generators that are pipelines of diffusers: conditions in as `prompt_embeds`, pictures, films or sounds out.
+"""Generators that are pipelines of diffusers: conditions in place of a prompt, pictures, films or sounds out.
 
-    Condition {"prompt_embeds": (N, L, D)} + N seeds --pipeline--> N media          sampling
-    latents (N, C, ...) + Condition --unet--> denoising loss                         training of what makes the condition
+    Condition {"prompt_embeds": (N, L, D), ...} + N seeds --pipeline--> N media          sampling
+    latents (N, C, ...) + Condition --pipeline, one step--> denoising loss               training of what makes the condition
 
-The pipeline does the denoising itself; a leaf below only says how its media look. Latents are always drawn here, one
-generator an item, so that an item does not depend on its batch.
+One adapter for every text-conditioned pipeline. What it takes is read from it (`conditions.py`), it is trained through its
+own call (`pipeline_run.py`, `noise_schedule.py`), and where it deviates there is a row in `families.py`. The three classes
+at the end only say how media of a modality look. Latents are drawn with one generator an item, so that an item does not
+depend on its batch.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -23,56 +25,125 @@ from PIL import Image
 from torch import Tensor, nn
 
 from anygen.errors import AnyGenError
-from anygen.generators.autoencoder import PatchAutoencoder
-from anygen.generators.generator import Condition, Generator, StepCallback
-from anygen.media.sampling import resample
+from anygen.generators.conditions import (
+    can_encode, call_parameters, declared_shapes, denoiser_of, encode, encode_null, guidance_name, own_condition_names,
+    text_parts, to_arguments, unguided,
+)  # fmt: skip
+from anygen.generators.families import deviation_of
+from anygen.generators.generator import Condition, Generator, StepCallback, is_mask
+from anygen.generators.latents import encode_samples
+from anygen.generators.noise_schedule import draw_noise, prediction_target
+from anygen.generators.pipeline_folder import load_pipeline, save_pipeline
+from anygen.generators.pipeline_output import modality_of
+from anygen.generators.pipeline_run import absent_stand_ins, copied, predict, until_latents
+from anygen.generators.sound import fitted_waveform, sampling_rate_of, waveform_to_sample
 from anygen.media.types import Audio, Video
 
+__all__ = ["AudioGenerator", "DiffusionGenerator", "ImageGenerator", "VideoGenerator", "prediction_target"]
 
-def own_classes() -> dict[str, type]:
-    """The classes of ours that a pipeline folder may name; every other one is diffusers' or transformers'."""
-    from anygen.generators.audio_pipeline import AudioLatentDiffusionPipeline
-    from anygen.generators.unet_3d import TextPooledUNet3D
-    from anygen.generators.vocoder import GriffinLimVocoder
-
-    return {
-        "AudioLatentDiffusionPipeline": AudioLatentDiffusionPipeline,
-        "GriffinLimVocoder": GriffinLimVocoder,
-        "PatchAutoencoder": PatchAutoencoder,
-        "TextPooledUNet3D": TextPooledUNet3D,
-    }
+SCALES = ("guidance_scale", "true_cfg_scale")
+SIZES = ("height", "width", "num_frames", "audio_length_in_s")
+"""Parameters that say how large a medium is: pixels, frames, seconds."""
 
 
 class DiffusionGenerator(Generator):
-    """A text-conditioned latent diffusion pipeline behind the `Generator` contract.
+    """A text-conditioned diffusion pipeline behind the `Generator` contract.
 
-    `pipeline`: a diffusers pipeline with `encode_prompt`, `unet`, `vae`, `scheduler`, that takes `prompt_embeds`,
-    `negative_prompt_embeds` and `latents`.
+    Args:
+        pipeline: a diffusers pipeline whose `__call__` takes `prompt_embeds`.
+        settings: defaults of the sampling parameters where they differ from the pipeline's own.
+
+    Raises:
+        AnyGenError("model_load_error"): the pipeline takes no embeddings, makes another modality, or lacks a part.
+        AnyGenError("invalid_parameter"): a setting that the pipeline does not have.
     """
 
-    def __init__(self, pipeline: diffusers.DiffusionPipeline, *, num_inference_steps: int = 20, guidance_scale: float = 3.0):
+    def __init__(self, pipeline: diffusers.DiffusionPipeline, **settings: int | float):
         super().__init__()
+        self.check_pipeline(pipeline)
         self.pipeline = pipeline
         self.pipeline.set_progress_bar_config(disable=True)
         self.modules_of_pipeline = nn.ModuleDict(
             {name: part for name, part in pipeline.components.items() if isinstance(part, nn.Module)}
         )
         self.requires_grad_(False).eval()
-        self.sampling = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
+        self.deviation = deviation_of(pipeline)
+        self.own_names = {  # our name of a sampling parameter -> the pipeline's
+            name: self.deviation.parameters.get(name, name)
+            for name in ("num_inference_steps", *SCALES, *SIZES)
+            if self.deviation.parameters.get(name, name) in call_parameters(pipeline)
+        }
+        if unknown := sorted(set(settings) - set(self.own_names)):
+            detail = f"found the settings {', '.join(unknown)} for {type(pipeline).__name__}; expected some of "
+            raise AnyGenError("invalid_parameter", detail + ", ".join(self.own_names))
+        self.settings_given = settings
+
+    @classmethod
+    def check_pipeline(cls, pipeline: diffusers.DiffusionPipeline) -> None:
+        """Refuse what cannot be driven, with the class and what it lacks."""
+        name, parameters = type(pipeline).__name__, call_parameters(pipeline)
+        if "prompt_embeds" not in parameters:
+            raise AnyGenError("model_load_error", f"{name}.__call__ takes no prompt_embeds; expected a pipeline that does")
+        required = [n for n, p in parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        if needed := [n for n in required if n not in ("self", "prompt")]:
+            detail = f"{name}.__call__ cannot do without {', '.join(needed)}; expected a pipeline led by text alone"
+            raise AnyGenError("model_load_error", detail)
+        if not hasattr(pipeline, "prepare_latents") or getattr(pipeline, "scheduler", None) is None:
+            raise AnyGenError("model_load_error", f"{name} has no scheduler or no prepare_latents; expected both")
+        if modality_of(pipeline) != cls.modality:
+            detail = f"{name} returns {modality_of(pipeline)}; expected a pipeline of the modality {cls.modality}"
+            raise AnyGenError("model_load_error", detail)
+        denoiser_of(pipeline)
+
+    # What it takes: read from the pipeline, once
+
+    @property
+    def settings(self) -> dict[str, int | float]:
+        """The keyword arguments that make this generator from its pipeline again; kept in the generator's folder."""
+        return dict(self.settings_given)
+
+    @cached_property
+    def condition_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What the pipeline makes of an empty caption, or what its configurations say where it cannot read one."""
+        if not can_encode(self.pipeline):
+            return declared_shapes(self.pipeline)
+        with torch.no_grad():
+            return {name: tuple(tensor.shape[1:]) for name, tensor in encode(self.pipeline, [""]).items()}
+
+    @property
+    def condition_spec(self) -> dict[str, tuple[int, ...]]:
+        return dict(self.condition_shapes)
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The variables of the pipeline's call at its default sizes: among them the sizes and the latents of an item."""
+        blank = {
+            name: torch.zeros((1, *shape), device=self.device, dtype=torch.long if is_mask(name) else self.dtype)
+            for name, shape in self.condition_shapes.items()
+        }
+        blank |= {name: torch.ones_like(tensor) for name, tensor in blank.items() if is_mask(name)}
+        given = {self.own_names[name]: value for name, value in self.settings_given.items()}
+        arguments = to_arguments(self.pipeline, blank) | given | dict(self.deviation.arguments)
+        with torch.no_grad():
+            return until_latents(self.pipeline, arguments | unguided(self.pipeline))
+
+    @cached_property
+    def parameters_by_default(self) -> dict[str, int | float]:
+        """Our sampling parameters with the pipeline's defaults; what it works out from its parts is asked of it."""
+        signature, found = call_parameters(self.pipeline), {}
+        for name, own in self.own_names.items():
+            value = self.settings_given.get(name, signature[own].default)
+            found[name] = self.resolved.get(own) if value is None and name in SIZES else value
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def default_parameters(self) -> dict[str, int | float]:
-        return dict(self.sampling)
+        return dict(self.parameters_by_default)
 
-    @property
-    def settings(self) -> dict[str, int | float]:
-        """The constructor's arguments beside the pipeline; kept in the generator's folder."""
-        return dict(self.sampling)
-
-    @property
-    def settings(self) -> dict[str, int | float]:
-        """The keyword arguments that make this generator from its pipeline again."""
-        return dict(self.sampling)
+    @cached_property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one item's latents at the default size, as the pipeline takes them."""
+        return tuple(self.resolved["latents"].shape[1:])
 
     @property
     def pipeline_components(self) -> dict[str, nn.Module]:
@@ -80,37 +151,40 @@ class DiffusionGenerator(Generator):
         return dict(self.modules_of_pipeline.items())
 
     @property
-    def condition_spec(self) -> dict[str, tuple[int, ...]]:
-        return {"prompt_embeds": (self.pipeline.tokenizer.model_max_length, self.pipeline.unet.config.cross_attention_dim)}
-
-    @property
-    def latent_shape(self) -> tuple[int, ...]:
-        """Shape of one item's latents, (C, ...)."""
-        size = self.pipeline.unet.config.sample_size
-        height, width = (size, size) if isinstance(size, int) else size
-        return (self.pipeline.unet.config.in_channels, height, width)
-
-    @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        """Where the pipeline computes, offloaded or not."""
+        return self.pipeline._execution_device
 
-    def encode_text(self, captions: Sequence[str]) -> Condition:
-        embeds, _ = self.pipeline.encode_prompt(list(captions), self.device, 1, False)
-        return Condition({"prompt_embeds": embeds})
+    @property
+    def dtype(self) -> torch.dtype:
+        """The denoiser's type."""
+        return denoiser_of(self.pipeline).dtype
+
+    # Conditions
 
     @torch.no_grad()
-    def encode_media(self, media: Sequence) -> Tensor:
-        samples = torch.stack([self.to_sample(medium) for medium in media]).to(self.device)
-        return self.encode_samples(samples) * self.pipeline.vae.config.scaling_factor
+    def encode_text(self, captions: Sequence[str]) -> Condition:
+        """As the contract; raises AnyGenError("model_load_error") where the text encoders are absent."""
+        return Condition(encode(self.pipeline, captions))
 
-    @abstractmethod
-    def to_sample(self, medium) -> Tensor:
-        """One medium -> what the autoencoder sees, values in [-1, 1]."""
+    def null_condition(self, batch_size: int) -> Condition:
+        return Condition.cat([self.null_item] * batch_size)
 
-    def encode_samples(self, samples: Tensor) -> Tensor:
-        """Samples (N, C, H, W) -> unscaled latents (N, C', H/f, W/f)."""
-        encoded = self.pipeline.vae.encode(samples)
-        return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+    @cached_property
+    def null_item(self) -> Condition:
+        """What the pipeline leads away from by default, for one item."""
+        with torch.no_grad():
+            return Condition(encode_null(self.pipeline))
+
+    def drop_text_encoders(self) -> None:
+        """Free what reads captions, after the shapes and the null condition have been read from it."""
+        _ = self.condition_shapes, self.null_item
+        for name in text_parts(self.pipeline):
+            self.pipeline.register_modules(**{name: None})
+            if name in self.modules_of_pipeline:
+                del self.modules_of_pipeline[name]
+
+    # Sampling
 
     @torch.no_grad()
     def generate(
@@ -122,193 +196,195 @@ class DiffusionGenerator(Generator):
         callback: StepCallback | None = None,
         **parameters,
     ) -> list:
-        unknown = sorted(set(parameters) - set(self.sampling))
-        if unknown:
-            raise ValueError(f"unknown parameters {unknown} for {self.modality}; it takes {', '.join(self.sampling)}")
+        settings = self.default_parameters
+        if unknown := sorted(set(parameters) - set(settings)):
+            raise ValueError(f"unknown parameters {unknown} for {self.modality}; it takes {', '.join(settings)}")
         if len(generators) != len(condition):
             raise ValueError(f"{len(condition)} conditions and {len(generators)} generators: one seed an item is needed")
-        settings = self.sampling | parameters
-        negative = negative if negative is not None else self.null_condition(len(condition))
-        latents = torch.cat([torch.randn((1, *self.latent_shape), generator=generator) for generator in generators])
-        arrays = self.call_pipeline(
-            prompt_embeds=condition["prompt_embeds"],
-            negative_prompt_embeds=negative["prompt_embeds"],
-            latents=latents.to(self.device),
-            **settings,
-            **self.step_callback(callback, settings["num_inference_steps"]),
-        )
+        settings |= parameters
+        arguments = to_arguments(self.pipeline, condition.tensors) | self.negative_arguments(condition, negative, settings)
+        arguments |= {self.own_names[name]: value for name, value in settings.items()} | dict(self.deviation.arguments)
+        arguments |= self.step_callback(callback, settings["num_inference_steps"])
+        pipeline = copied(self.pipeline) if absent_stand_ins(self.pipeline) else self.pipeline
+        try:
+            output = pipeline(**arguments, generator=list(generators), output_type="np")
+        except ValueError as error:  # sizes that a model cannot make are known to its pipeline alone
+            raise AnyGenError("invalid_parameter", f"{type(pipeline).__name__}: {error}") from error
+        arrays = np.asarray(output[0])
         if not np.isfinite(arrays).all():
             raise AnyGenError("generation_not_finite", f"the {self.modality} generator gave values that are not finite")
         return [self.to_medium(array) for array in arrays]
 
-    @abstractmethod
-    def call_pipeline(self, **arguments) -> np.ndarray:
-        """Run the pipeline; (N, ...) with values in [0, 1] for pixels and [-1, 1] for samples."""
+    def negative_arguments(self, condition: Condition, negative: Condition | None, settings: dict) -> dict[str, Any]:
+        """The negative twins, where classifier-free guidance is on and the pipeline has them."""
+        name = guidance_name(self.pipeline)
+        own = own_condition_names(self.pipeline)
+        has_twins = all(f"negative_{each}" in call_parameters(self.pipeline) for each in own)
+        if name is None or settings.get(name, 0) <= 1 or not has_twins:
+            return {}
+        negative = negative if negative is not None else self.null_condition(len(condition))
+        is_zero = not any(tensor.any() for tensor in negative.tensors.values())
+        if self.deviation.zero_negative_left_out and is_zero:
+            return {}
+        return to_arguments(self.pipeline, negative.tensors, prefix="negative_")
 
     @abstractmethod
     def to_medium(self, array: np.ndarray):
-        """One item of what `call_pipeline` gave as a PIL image, `Video` or `Audio`."""
+        """One item of what the pipeline gave, in [0, 1] for pixels and [-1, 1] for samples, as an image or such."""
 
     def step_callback(self, callback: StepCallback | None, steps: int) -> dict:
-        """Our callback in the form that the pipeline takes."""
+        """Our callback in the form that the pipeline takes, which was another before diffusers 0.22."""
         if callback is None:
             return {}
+        names = call_parameters(self.pipeline)
+        if "callback_on_step_end" in names:
 
-        def on_step_end(pipeline, step, timestep, tensors):
-            callback(step + 1, steps)
-            return tensors
+            def on_step_end(pipeline, step, timestep, tensors):
+                callback(step + 1, steps)
+                return tensors
 
-        return {"callback_on_step_end": on_step_end}
+            return {"callback_on_step_end": on_step_end}
+        if "callback" in names:
+            return {"callback": lambda step, timestep, latents: callback(step + 1, steps)}
+        raise AnyGenError("invalid_parameter", f"{type(self.pipeline).__name__} reports no steps: call it without callback")
+
+    # Training
 
     def denoising_loss(self, latents: Tensor, condition: Condition, *, generator: torch.Generator) -> Tensor:
-        scheduler = self.pipeline.scheduler
-        steps = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=generator).to(latents.device)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
-        prediction = self.pipeline.unet(
-            scheduler.add_noise(latents, noise, steps), steps, encoder_hidden_states=condition["prompt_embeds"]
-        ).sample
-        return F.mse_loss(prediction, prediction_target(scheduler, latents, noise, steps))
+        drawn = draw_noise(self.pipeline.scheduler, latents, generator=generator)
+        if self.deviation.direct:
+            states = condition["prompt_embeds"].to(self.dtype)
+            found = denoiser_of(self.pipeline)(drawn.noisy.to(self.dtype), drawn.timesteps, encoder_hidden_states=states)
+            predicted = found.sample
+        else:
+            predicted = self.predict_by_call(drawn.noisy, drawn.timesteps, drawn.sigmas, condition)
+        return F.mse_loss(predicted.float(), drawn.target.float())
+
+    def predict_by_call(self, noisy: Tensor, timesteps: Tensor, sigmas: Tensor, condition: Condition) -> Tensor:
+        """The prediction of the pipeline's own call for z_t (N, C, ...), each item at its own time; gradients flow.
+
+        Latents are of the default size. Raises AnyGenError("model_load_error") where what reaches the scheduler has
+        another shape than the latents.
+        """
+        predictions = []
+        sizes = {self.own_names[name]: value for name, value in self.default_parameters.items() if name in SIZES}
+        for index in range(len(noisy)):
+            item = condition.select([index]).tensors
+            item = {name: tensor if is_mask(name) else tensor.to(self.dtype) for name, tensor in item.items()}
+            arguments = to_arguments(self.pipeline, item) | sizes | dict(self.deviation.arguments)
+            arguments |= unguided(self.pipeline)
+            z = noisy[index : index + 1]
+            found = predict(self.pipeline, z.to(self.dtype), timesteps[index], sigmas[index], arguments)
+            found = found.transpose(0, 1)[None] if self.deviation.frames_folded else found
+            if found.shape != z.shape:
+                detail = f"{type(self.pipeline).__name__} predicts {tuple(found.shape)} for latents {tuple(z.shape)}"
+                raise AnyGenError("model_load_error", detail)
+            predictions.append(found)
+        return torch.cat(predictions)
+
+    @torch.no_grad()
+    def encode_media(self, media: Sequence) -> Tensor:
+        samples = torch.stack([self.to_sample(medium) for medium in media]).to(self.device)
+        return encode_samples(self.pipeline, samples)
+
+    @abstractmethod
+    def to_sample(self, medium) -> Tensor:
+        """One medium -> what the autoencoder sees, values in [-1, 1]."""
+
+    # Folders
 
     def save_pretrained(self, folder: str | Path, *, leave_out: Sequence[str] = ()) -> None:
         """Write a pipeline folder with `generator.json` in it; the parts in `leave_out` are somebody else's."""
-        folder = Path(folder)
-        self.pipeline.register_modules(**{name: None for name in leave_out})
-        try:
-            self.pipeline.save_pretrained(folder)
-        finally:
-            self.pipeline.register_modules(**{name: self.modules_of_pipeline[name] for name in leave_out})
-        for path in folder.glob("*/config.json"):  # where a part was read from is nobody else's business
-            config = json.loads(path.read_text(encoding="utf-8"))
-            config.pop("_name_or_path", None)
-            path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        (folder / "generator.json").write_text(json.dumps(self.settings) + "\n", encoding="utf-8")
+        save_pipeline(self.pipeline, Path(folder), settings=self.settings, leave_out=leave_out)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, parts: dict[str, nn.Module] | None = None) -> DiffusionGenerator:
-        """Read a pipeline folder; `parts` are modules that are not in it. Weights become float32.
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        parts: dict[str, nn.Module] | None = None,
+        torch_dtype: torch.dtype | None = None,
+    ) -> DiffusionGenerator:
+        """Read a folder written by us or by a pipeline's `save_pretrained`; `parts` are modules that are not in it.
 
-        Raises AnyGenError("model_load_error") for a class that is neither ours nor diffusers' nor transformers'.
+        `DiffusionGenerator.from_pretrained` finds the modality from what the pipeline returns. Weights become
+        `torch_dtype`, float32 by default. Only classes of diffusers, of transformers and ours, only safetensors.
+        Raises AnyGenError("model_load_error") otherwise.
         """
-        folder = Path(folder)
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        named = {name: entry for name, entry in index.items() if isinstance(entry, list)}
-        plain = {name: entry for name, entry in index.items() if name not in named and not name.startswith("_")}
-        components = {name: load_component(folder / name, *entry) for name, entry in named.items() if None not in entry}
-        pipeline_class = find_class("diffusers", index["_class_name"])
-        absent = dict.fromkeys(name for name, entry in named.items() if None in entry)
-        pipeline = pipeline_class(**absent | components | (parts or {}), **plain)
-        settings = folder / "generator.json"
-        return cls(pipeline, **(json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}))
+        pipeline, settings = load_pipeline(Path(folder), parts=parts or {}, torch_dtype=torch_dtype or torch.float32)
+        return cls.of_pipeline(pipeline, **settings)
 
-
-def find_class(library: str, name: str) -> type:
-    """A class that a pipeline folder names: one of ours, or one of the two libraries' (never code of the folder's)."""
-    if name in (ours := own_classes()):
-        return ours[name]
-    if library not in ("diffusers", "transformers") or not hasattr(importlib.import_module(library), name):
-        detail = f"found the class {name} of {library}; expected one of diffusers, transformers or {', '.join(ours)}"
-        raise AnyGenError("model_load_error", detail)
-    return getattr(importlib.import_module(library), name)
-
-
-def load_component(folder: Path, library: str, name: str):
-    """One component of a pipeline out of its folder, modules in float32."""
-    found = find_class(library, name)
-    return found.from_pretrained(folder, **({"dtype": torch.float32} if issubclass(found, nn.Module) else {}))
-
-
-def prediction_target(scheduler, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-    """What the denoiser has to predict, by the scheduler's `prediction_type` (never noise by default)."""
-    kind = scheduler.config.prediction_type
-    if kind == "epsilon":
-        return noise
-    if kind == "v_prediction":
-        return scheduler.get_velocity(latents, noise, steps)
-    if kind == "sample":
-        return latents
-    raise ValueError(f"prediction_type={kind!r} of {type(scheduler).__name__}; expected epsilon, v_prediction or sample")
+    @classmethod
+    def of_pipeline(cls, pipeline: diffusers.DiffusionPipeline, **settings: int | float) -> DiffusionGenerator:
+        """A pipeline as the generator of its modality."""
+        chosen = cls if cls is not DiffusionGenerator else MODALITY_CLASSES[modality_of(pipeline)]
+        return chosen(pipeline, **settings)
 
 
 class ImageGenerator(DiffusionGenerator):
-    """`StableDiffusionPipeline` and its kin (Rombach et al. 2022): pictures of one size."""
+    """`StableDiffusionPipeline` and its kin (Rombach et al. 2022): pictures."""
 
     modality = "image"
 
     def to_sample(self, medium: Image.Image) -> Tensor:
-        size = self.latent_shape[-1] * self.pipeline.vae_scale_factor
-        return pixels_to_sample(np.asarray(medium.convert("RGB").resize((size, size))))
-
-    def call_pipeline(self, **arguments) -> np.ndarray:
-        return self.pipeline(**arguments, output_type="np").images
+        size = (self.default_parameters["width"], self.default_parameters["height"])
+        return pixels_to_sample(np.asarray(medium.convert("RGB").resize(size)))
 
     def to_medium(self, array: np.ndarray) -> Image.Image:
         return Image.fromarray(sample_to_pixels(array))
 
 
 class VideoGenerator(DiffusionGenerator):
-    """`TextToVideoSDPipeline` (ModelScope, Wang et al. 2023): films of a fixed number of frames."""
+    """`TextToVideoSDPipeline` (ModelScope, Wang et al. 2023) and its kin: films.
+
+    `fps`: frames a second; by default the pipeline's `frame_rate`, else what `families.py` knows of it.
+    """
 
     modality = "video"
 
-    def __init__(self, pipeline: diffusers.DiffusionPipeline, *, num_frames: int = 8, fps: float = 4.0, **sampling):
-        super().__init__(pipeline, **sampling)
-        self.num_frames, self.fps = num_frames, fps
+    def __init__(self, pipeline: diffusers.DiffusionPipeline, *, fps: float | None = None, **settings: int | float):
+        super().__init__(pipeline, **settings)
+        rate = call_parameters(pipeline).get("frame_rate")
+        usual = self.deviation.fps or (rate.default if rate else None)
+        if fps is None and usual is None:
+            detail = f"{type(pipeline).__name__} does not say its frame rate; expected fps, frames a second"
+            raise AnyGenError("model_load_error", detail)
+        self.fps = fps or usual
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of a film by default."""
+        return self.default_parameters["num_frames"]
 
     @property
     def settings(self) -> dict[str, int | float]:
-        return super().settings | {"num_frames": self.num_frames, "fps": self.fps}
-
-    @property
-    def settings(self) -> dict[str, int | float]:
-        return super().settings | {"num_frames": self.num_frames, "fps": self.fps}
-
-    @property
-    def latent_shape(self) -> tuple[int, ...]:
-        channels, height, width = super().latent_shape
-        return (channels, self.num_frames, height, width)
+        return super().settings | {"fps": self.fps}
 
     def to_sample(self, medium: Video) -> Tensor:
-        size = self.latent_shape[-1] * self.pipeline.vae_scale_factor
+        size = (self.default_parameters["width"], self.default_parameters["height"])
         chosen = np.linspace(0, len(medium.frames) - 1, self.num_frames).round().astype(int)
-        frames = [np.asarray(Image.fromarray(medium.frames[i]).resize((size, size))) for i in chosen]
+        frames = [np.asarray(Image.fromarray(medium.frames[i]).resize(size)) for i in chosen]
         return torch.stack([pixels_to_sample(frame) for frame in frames])
-
-    def encode_samples(self, samples: Tensor) -> Tensor:
-        """Films (N, T, 3, H, W) -> (N, C', T, H/f, W/f); the autoencoder sees frames."""
-        latents = super().encode_samples(samples.flatten(0, 1))
-        return latents.unflatten(0, samples.shape[:2]).transpose(1, 2)
-
-    def call_pipeline(self, **arguments) -> np.ndarray:
-        return np.asarray(self.pipeline(**arguments, num_frames=self.num_frames, output_type="np").frames)
 
     def to_medium(self, array: np.ndarray) -> Video:
         return Video(frames=sample_to_pixels(array), fps=self.fps)
 
-    def step_callback(self, callback: StepCallback | None, steps: int) -> dict:
-        if callback is None:
-            return {}
-        return {"callback": lambda step, timestep, latents: callback(step + 1, steps)}
-
 
 class AudioGenerator(DiffusionGenerator):
-    """An AudioLDM-style pipeline (Liu et al. 2023): log-mel latents, then a vocoder."""
+    """An AudioLDM-style pipeline (Liu et al. 2023), log-mel latents and a vocoder, or Stable Audio: sounds."""
 
     modality = "audio"
 
     def to_sample(self, medium: Audio) -> Tensor:
-        rate = self.pipeline.vocoder.config.sampling_rate
-        waveform = resample(medium, rate).waveform
-        length = self.latent_shape[1] * self.pipeline.vae_scale_factor * self.pipeline.hop_length
-        fitted = np.zeros(length, dtype=np.float32)
-        fitted[: min(length, len(waveform))] = waveform[:length]
-        return self.pipeline.waveform_to_mel(torch.from_numpy(fitted)[None], rate)
-
-    def call_pipeline(self, **arguments) -> np.ndarray:
-        return self.pipeline(**arguments, output_type="np").audios
+        return waveform_to_sample(self.pipeline, fitted_waveform(self.pipeline, medium, self.latent_shape))
 
     def to_medium(self, array: np.ndarray) -> Audio:
-        rate = self.pipeline.vocoder.config.sampling_rate
-        return Audio(waveform=np.clip(array, -1, 1).astype(np.float32), sampling_rate=rate)
+        mono = array.mean(axis=0) if array.ndim == 2 else array
+        waveform = np.clip(mono, -1, 1).astype(np.float32)
+        return Audio(waveform=waveform, sampling_rate=sampling_rate_of(self.pipeline))
+
+
+MODALITY_CLASSES = {"image": ImageGenerator, "video": VideoGenerator, "audio": AudioGenerator}
 
 
 def pixels_to_sample(pixels: np.ndarray) -> Tensor:

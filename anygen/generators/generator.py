@@ -19,6 +19,15 @@ StepCallback = Callable[[int, int], None]
 """Called after each denoising step with (step, number of steps), counted from 1."""
 
 
+def is_mask(name: str) -> bool:
+    """Whether a condition tensor is a mask (1 where text states count, 0 where they are padding), by its name.
+
+    The one place that says so. Masks are whole numbers: encoders of captions make them, an output projector makes all of
+    its states count, and losses between conditions leave them out.
+    """
+    return "mask" in name
+
+
 @dataclass(frozen=True)
 class Condition:
     """The tensors that a generator takes in place of a prompt, for N items.

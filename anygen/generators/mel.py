@@ -128,3 +128,23 @@ def mel_filters(config: MelConfig) -> Tensor:
     rising = (frequency[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequency[:, None]) / (edges[2:] - edges[1:-1])
     return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+@lru_cache(maxsize=8)
+def slaney_filters(sampling_rate: int, *, num_fft: int, num_mels: int) -> Tensor:
+    """Triangles of equal area in Slaney's mel scale (linear below 1 kHz, logarithmic above), (num_fft // 2 + 1, num_mels).
+
+    What librosa calls its default, and the log-mels of published vocoders are made with.
+    """
+    step, knee = 200 / 3, 1000.0
+    log_step = math.log(6.4) / 27
+
+    def hertz(mel: Tensor) -> Tensor:
+        return torch.where(mel < knee / step, mel * step, knee * torch.exp(log_step * (mel - knee / step)))
+
+    top = knee / step + math.log(sampling_rate / 2 / knee) / log_step
+    edges = hertz(torch.linspace(0, top, num_mels + 2, dtype=torch.float64))
+    frequency = torch.linspace(0, sampling_rate / 2, num_fft // 2 + 1, dtype=torch.float64)
+    rising = (frequency[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequency[:, None]) / (edges[2:] - edges[1:-1])
+    return (torch.minimum(rising, falling).clamp(min=0) * 2 / (edges[2:] - edges[:-2])).float()

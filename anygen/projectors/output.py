@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from anygen.generators.generator import Condition
+from anygen.generators.generator import Condition, is_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +62,13 @@ class TransformerProjector(OutputProjector):
 
     No masks and no positional encoding, so without the embeddings e the order of the R states would not matter. The
     module names are those of NExT-GPT's checkpoints. A condition of several tensors takes one span of the queries for
-    each: a tensor of shape (L, D) takes L queries, a vector (D,) takes one.
+    each: a tensor of shape (L, D) takes L queries, a vector (D,) takes one. Masks are not learned: they are all ones.
     """
 
     def __init__(self, config: OutputProjectorConfig, *, in_dim: int, condition_spec: dict[str, tuple[int, ...]]):
         super().__init__(config, in_dim=in_dim, condition_spec=condition_spec)
-        self.num_queries = {name: shape[0] if len(shape) == 2 else 1 for name, shape in condition_spec.items()}
+        self.learned = {name: shape for name, shape in condition_spec.items() if not is_mask(name)}
+        self.num_queries = {name: shape[0] if len(shape) == 2 else 1 for name, shape in self.learned.items()}
         self.in_fc = nn.Linear(in_dim, config.hidden_dim)
         shape = {"d_model": config.hidden_dim, "nhead": config.num_heads, "dim_feedforward": config.feedforward_dim}
         style = {"dropout": 0.0, "batch_first": True, "norm_first": True}
@@ -79,7 +80,7 @@ class TransformerProjector(OutputProjector):
         )
         self.tfm = nn.Transformer(**shape, **style, custom_encoder=reader, num_decoder_layers=config.num_layers)
         self.out_fc = nn.ModuleDict(
-            {name: nn.Linear(config.hidden_dim, shape[-1]) for name, shape in condition_spec.items()}
+            {name: nn.Linear(config.hidden_dim, shape[-1]) for name, shape in self.learned.items()}
         )
         # Not zero, as in NExT-GPT's second code base: equal queries would give equal outputs and equal gradients.
         self.query_embs = nn.Parameter(0.02 * torch.randn(1, sum(self.num_queries.values()), config.hidden_dim))
@@ -89,9 +90,10 @@ class TransformerProjector(OutputProjector):
         queries = self.query_embs.expand(len(source), -1, -1)
         answers = self.tfm(self.in_fc(source), queries)  # (N, sum of queries, hidden_dim)
         spans = answers.split(list(self.num_queries.values()), dim=1)
-        return Condition(
-            {
-                name: self.out_fc[name](span).reshape(-1, *shape)
-                for (name, shape), span in zip(self.condition_spec.items(), spans, strict=True)
-            }
-        )
+        tensors = {
+            name: self.out_fc[name](span).reshape(-1, *shape)
+            for (name, shape), span in zip(self.learned.items(), spans, strict=True)
+        }
+        masks = {name: shape for name, shape in self.condition_spec.items() if name not in self.learned}
+        ones = {name: answers.new_ones((len(answers), *shape), dtype=torch.long) for name, shape in masks.items()}
+        return Condition(tensors | ones)
