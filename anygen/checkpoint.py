@@ -1,10 +1,13 @@
 """A model on disk: reading and writing the folder that `AnyGenModel.from_pretrained` takes.
 
     config.json              AnyGenConfig: how the parts are joined
-    encoder/                 the encoder of every modality that is read
-    llm/                     transformers: LLM and tokenizer, LoRA and trained rows folded in
-    projectors.safetensors   input_projectors.{modality}.*, output_projectors.{modality}.*
-    generators/              one diffusers folder a modality
+    encoder/                 the encoder of every modality that is read; encoder/{modality}/ where they are several
+    llm/                     transformers: LLM and tokenizer, LoRA and trained rows folded in; or reference.json
+    projectors.safetensors   input_projectors.{modality}.*, output_projectors.{modality}.*, queries.{modality}
+    generators/              one diffusers folder a modality, or references
+
+A frozen part that came from a repository or a folder is referred to (`name/repository@commit`, or the path) and not
+copied; of a referred LLM the rows of its added tokens are among the projectors, as llm.embedding and llm.head.
 
 Reading is strict: an unknown key, a missing, surplus, misshapen or non-finite tensor is a `model_load_error` that names
 the file, the key, and what was found and expected. Half precision on disk becomes float32 in memory.
@@ -13,6 +16,7 @@ the file, the key, and what was found and expected. Half precision on disk becom
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,15 +24,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from anygen.encoders import load_encoder
-from anygen.encoders.encoder import config_from_dict, read_json
+from anygen.bridges import QueryBridge, SignalBridge
+from anygen.encoders import Encoder, load_encoder
+from anygen.encoders.encoder import CONFIG_FILE as ENCODER_CONFIG_FILE
+from anygen.encoders.encoder import ENCODER_FILE, config_from_dict, read_json
 from anygen.errors import AnyGenError
 from anygen.generators import load_generators, save_generators
 from anygen.hub import find_folder
 from anygen.llm import Backbone
 from anygen.model import AnyGenConfig, AnyGenModel
 
-CONFIG_FILE, PROJECTORS_FILE = "config.json", "projectors.safetensors"
+CONFIG_FILE, PROJECTORS_FILE, REFERENCE_FILE = "config.json", "projectors.safetensors", "reference.json"
 
 
 def load_model(source: str | Path) -> AnyGenModel:
@@ -45,11 +51,10 @@ def load_model(source: str | Path) -> AnyGenModel:
         if getattr(config, key) != getattr(expected, key):
             found = f"{path}: {key} is {getattr(config, key)!r}; this version reads {getattr(expected, key)!r}"
             raise AnyGenError("model_load_error", found)
-    encoder = load_encoder(folder / "encoder")
     model = AnyGenModel(
         config,
-        encoders={modality: encoder for modality in encoder.modalities if modality in config.input_projectors},
-        backbone=Backbone.from_pretrained(folder / "llm", config=config.backbone),
+        encoders=load_encoders(folder / "encoder", modalities=list(config.input_projectors)),
+        backbone=load_backbone(folder / "llm", config),
         generators=load_generators(folder / "generators"),
     )
     load_projectors(model, folder / PROJECTORS_FILE)
@@ -59,21 +64,17 @@ def load_model(source: str | Path) -> AnyGenModel:
 def save_model(model: AnyGenModel, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
     """Write a model; `dtype` (e.g. `torch.float16`) is the precision on disk, by default that in memory.
 
-    LoRA and trained token rows are folded into the LLM, in memory too. Raises ValueError for a model that has no
-    generators with it, or several encoders: the folder would not be whole.
+    LoRA and trained token rows are folded into the LLM, in memory too. Raises ValueError for a model whose generators are
+    not with it: the folder would not be whole.
     """
-    encoders = {id(encoder): encoder for encoder in model.encoders.values()}
     missing = sorted(set(model.bridges) - set(model.generators))
-    if missing or len(encoders) != 1:
-        raise ValueError(
-            f"found {len(encoders)} encoders and no generator for {missing}; expected one encoder, none missing"
-        )
+    if missing:
+        raise ValueError(f"found no generator for {', '.join(missing)}; expected one for each modality that is made")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(json.dumps(asdict(model.config), indent=2) + "\n", encoding="utf-8")
-    for encoder in encoders.values():
-        encoder.save_pretrained(folder / "encoder")
-    model.backbone.save_pretrained(folder / "llm")
+    save_encoders(model, folder / "encoder")
+    save_backbone(model.backbone, folder / "llm")
     save_projectors(model, folder / PROJECTORS_FILE)
     save_generators(model.generators, folder / "generators")
     if dtype is not None:
@@ -81,18 +82,77 @@ def save_model(model: AnyGenModel, folder: str | Path, *, dtype: torch.dtype | N
             cast_file(path, dtype)
 
 
+def save_encoders(model: AnyGenModel, folder: Path) -> None:
+    """One encoder for all that is read in `folder` itself, several in a folder for each modality."""
+    encoders = {id(encoder): encoder for encoder in model.encoders.values()}
+    for modality, encoder in model.encoders.items():
+        if len(encoders) == 1 or id(encoder) in encoders:
+            encoder.save_pretrained(folder if len(encoders) == 1 else folder / modality)
+            if len(encoders) == 1:
+                return
+            encoders.pop(id(encoder))
+
+
+def load_encoders(folder: Path, *, modalities: Sequence[str]) -> dict[str, Encoder]:
+    """What `save_encoders` wrote."""
+    if not modalities:
+        return {}
+    if any((folder / name).is_file() for name in (ENCODER_FILE, ENCODER_CONFIG_FILE)):
+        return dict.fromkeys(modalities, load_encoder(folder))
+    return {modality: load_encoder(folder / modality) for modality in modalities}
+
+
+def save_backbone(backbone: Backbone, folder: Path) -> None:
+    """The LLM and its tokenizer; or of one that is frozen and elsewhere, where that is and what tokens were added."""
+    backbone.fold()
+    if backbone.source is None:
+        backbone.save_pretrained(folder)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    reference = {"source": backbone.source, "added_tokens": backbone.added_tokens}
+    (folder / REFERENCE_FILE).write_text(json.dumps(reference, indent=2) + "\n", encoding="utf-8")
+
+
+def load_backbone(folder: Path, config: AnyGenConfig) -> Backbone:
+    """What `save_backbone` wrote; rows of added tokens come with the projectors."""
+    path = folder / REFERENCE_FILE
+    if not path.exists():
+        return Backbone.from_pretrained(folder, config=config.backbone)
+    reference = read_json(path)
+    if set(reference) != {"source", "added_tokens"}:
+        raise AnyGenError("model_load_error", f"{path}: found the keys {sorted(reference)}; expected source and added_tokens")
+    backbone = Backbone.from_pretrained(find_folder(reference["source"]), config=config.backbone)
+    backbone.add_tokens(reference["added_tokens"])
+    backbone.source = reference["source"]
+    return backbone
+
+
 def projector_state(model: AnyGenModel) -> dict[str, Tensor]:
-    """The tensors of the input and output projectors by the names they have on disk; changing one changes the model."""
+    """The tensors of projectors, queries and added rows by the names they have on disk; changing one changes the model."""
+    learned = {modality: bridge for modality, bridge in model.bridges.items() if isinstance(bridge, SignalBridge)}
     groups = {
         "input_projectors": model.input_projectors,
-        "output_projectors": {modality: bridge.projector for modality, bridge in model.bridges.items()},
+        "output_projectors": {modality: bridge.projector for modality, bridge in learned.items()},
     }
-    return {
+    tensors = {
         f"{group}.{modality}.{name}": tensor
         for group, modules in groups.items()
         for modality, module in modules.items()
         for name, tensor in module.state_dict().items()
     }
+    queries = {m: bridge.queries.detach() for m, bridge in learned.items() if isinstance(bridge, QueryBridge)}
+    return tensors | {f"queries.{modality}": tensor for modality, tensor in queries.items()} | added_rows(model.backbone)
+
+
+def added_rows(backbone: Backbone) -> dict[str, Tensor]:
+    """The rows of the added tokens of an LLM that is referred to, as views of its matrices; empty for other LLMs."""
+    if backbone.source is None or not backbone.added_tokens:
+        return {}
+    ids = backbone.special_ids(backbone.added_tokens)
+    rows = slice(min(ids), max(ids) + 1)
+    embedding, head = backbone.llm.get_input_embeddings().weight, backbone.llm.get_output_embeddings().weight
+    found = {"llm.embedding": embedding.detach()[rows]}
+    return found if head is embedding else found | {"llm.head": head.detach()[rows]}
 
 
 def save_projectors(model: AnyGenModel, path: str | Path) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, Cache, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer, Cache, PreTrainedModel, PreTrainedTokenizerFast
 
 from anygen.errors import AnyGenError
 
@@ -84,6 +85,10 @@ class Backbone(nn.Module):
         self.llm = llm
         self.tokenizer = tokenizer
         self.token_rows: TokenRows | None = None
+        self.added_tokens: list[str] = []
+        """Tokens that `add_tokens` gave to the LLM."""
+        self.source: str | None = None
+        """Where the frozen LLM came from, a repository or a folder; None for one that is saved with the model."""
         if tokenizer.eos_token_id is None:
             raise AnyGenError("model_load_error", "tokenizer: found no eos_token; expected one: it ends every reply")
         self.end_id: int = tokenizer.eos_token_id
@@ -97,17 +102,19 @@ class Backbone(nn.Module):
         self.template_ids = lru_cache(maxsize=1024)(self._template_ids)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, config: BackboneConfig | None = None) -> Backbone:
-        """Read a transformers folder (LLM and tokenizer) into float32, nothing fetched.
+    def from_pretrained(cls, folder: str | Path, *, config: BackboneConfig | None = None, **options: Any) -> Backbone:
+        """Read a transformers folder (LLM and tokenizer) into float32, nothing fetched, safetensors alone, no code of its own.
 
+        `options` go to the LLM's `from_pretrained`: dtype, device_map, quantization_config, attn_implementation.
         Raises `model_load_error` for a folder that is not one, and for missing, surplus or misshapen tensors.
         """
+        settings = {"dtype": torch.float32} | options | {"local_files_only": True, "use_safetensors": True}
+        if settings.pop("trust_remote_code", False):
+            raise AnyGenError("model_load_error", f"{folder}: code that comes with a model is never run; found trust_remote_code")
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            llm, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-            )
-        except (OSError, ValueError, RuntimeError) as error:
+            llm, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **settings)
+        except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise AnyGenError("model_load_error", f"{folder}: {error}") from error
         if faults := {name: sorted(map(str, found)) for name, found in report.items() if found}:
             raise AnyGenError("model_load_error", f"{folder}: found {faults}; expected the tensors of its config.json")
@@ -147,6 +154,33 @@ class Backbone(nn.Module):
             )
         return [known[token] for token in tokens]
 
+    @torch.no_grad()
+    def add_tokens(self, tokens: Sequence[str]) -> list[int]:
+        """New special tokens and their ids. Their rows begin as the mean of the others and a little noise of their own.
+
+        Raises `model_load_error` where the tokenizer has one of them already, as something else than a special token.
+        """
+        vocabulary = self.tokenizer.get_vocab()
+        if known := [token for token in tokens if token in vocabulary and token not in self.tokenizer.added_tokens_encoder]:
+            raise AnyGenError("model_load_error", f"tokenizer: {known} are words of the LLM; signal tokens need names of their own")
+        fresh = [token for token in tokens if token not in vocabulary]
+        self.tokenizer.add_tokens([AddedToken(t, special=True, normalized=False) for t in fresh], special_tokens=True)
+        matrices = {id(m.weight): m for m in (self.llm.get_input_embeddings(), self.llm.get_output_embeddings())}
+        means = [(matrix.weight.float().mean(dim=0), matrix.weight.float().std()) for matrix in matrices.values()]
+        if len(self.tokenizer) > self.llm.get_input_embeddings().weight.shape[0]:
+            self.llm.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
+        ids = self.tokenizer.convert_tokens_to_ids(list(tokens))
+        new = self.tokenizer.convert_tokens_to_ids(fresh)
+        matrices = {id(m.weight): m for m in (self.llm.get_input_embeddings(), self.llm.get_output_embeddings())}
+        for matrix, (mean, deviation) in zip(matrices.values(), means, strict=True):
+            for index in new:
+                noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(index)).to(mean)
+                matrix.weight[index] = (mean + 0.1 * deviation * noise).to(matrix.weight.dtype)
+        self.added_tokens += fresh
+        self.__dict__.pop("special_token_ids", None)
+        self.__dict__.pop("ids_outside_captions", None)
+        return ids
+
     def encode_text(self, text: str) -> list[int]:
         """Ids of words that somebody wrote; no special token can arise from them."""
         return self._words.encode(text, add_special_tokens=False).ids
@@ -161,7 +195,8 @@ class Backbone(nn.Module):
     @cached_property
     def special_token_ids(self) -> list[int]:
         """Ids that are never words: special tokens, and rows of the output head that no token has."""
-        return [*self.tokenizer.all_special_ids, *range(len(self.tokenizer), self.llm.get_output_embeddings().weight.shape[0])]
+        added = [index for index, token in self.tokenizer.added_tokens_decoder.items() if token.special]
+        return [*self.tokenizer.all_special_ids, *added, *range(len(self.tokenizer), self.llm.get_output_embeddings().weight.shape[0])]
 
     @cached_property
     def ids_outside_captions(self) -> list[int]:
@@ -255,6 +290,7 @@ class Backbone(nn.Module):
         """Put trainable low-rank adapters (LoRA, Hu et al. 2021) beside the LLM's linear layers; freezes the rest."""
         from peft import LoraConfig, inject_adapter_in_model
 
+        self.source = None  # what is saved is no longer what was loaded
         names = targets if isinstance(targets, str) else list(targets)
         lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=names, task_type="CAUSAL_LM")
         inject_adapter_in_model(lora, self.llm)

@@ -10,7 +10,7 @@ methods below; `scheduling.py` takes any number of requests through them togethe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,7 @@ from anygen.decoding import DecodingConfig, OnMedium, OnText, Segment, decode, s
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator, StepCallback
 from anygen.media.load import load_part
+from anygen.media.types import MEDIA
 from anygen.messages import Conversation, Part, is_batch, read_conversations
 from anygen.model import AnyGenModel
 from anygen.outputs import AnyGenOutput, OutputPart
@@ -47,6 +48,30 @@ class AnyGenPipeline:
     def from_pretrained(cls, source: str | Path) -> Self:
         """Load "nano" (inside the package, nothing is fetched), a model folder, or a repository of the hub."""
         return cls(AnyGenModel.from_pretrained(source), name=str(source))
+
+    @classmethod
+    def compose(cls, *, llm: Any, encoders: Mapping[str, Any] | None = None, **settings: Any) -> Self:
+        """Join published parts, which need no training with text bridges (the default); see `anygen/compose.py`.
+
+        Args:
+            llm: a repository of the hub (`name/repository`, `@revision` where wanted), a folder, or a `Backbone`.
+            encoders: modality -> encoder, likewise.
+            settings: `image`, `video`, `audio`: what makes them, likewise or as a pipeline of diffusers; `bridge`: "text",
+                "signal", "query" or "blend", for all or by modality; the other fields of `Composition`.
+
+        Raises:
+            AnyGenError: `model_load_error` naming the part, `hub_unavailable`, `hub_access_denied`, `invalid_parameter`.
+        """
+        from anygen.compose import Composition, compose
+
+        generators = {modality: settings.pop(modality) for modality in MEDIA if settings.get(modality) is not None}
+        names = [field.name for field in fields(Composition)]
+        if unknown := sorted(set(settings) - set(names)):
+            expected = ", ".join((*MEDIA, *names))
+            raise AnyGenError("invalid_parameter", f"compose: found {', '.join(unknown)}; expected some of {expected}")
+        composition = Composition(llm=llm, generators=generators, encoders=encoders or {}, **settings)
+        named = [source for source in (llm, *generators.values()) if isinstance(source, (str, Path))]
+        return cls(compose(composition), name=" + ".join(map(str, named)))
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
         """Write a folder that `from_pretrained` reads back bit by bit; `dtype` sets another precision on disk."""

@@ -32,11 +32,17 @@ def generator_classes() -> dict[str, type[Generator]]:
 
 
 def save_generators(generators: Mapping[str, Generator], folder: str | Path) -> None:
-    """Write generators by modality; a module that an earlier one holds too is referred to, not written again."""
+    """Write generators by modality; a module that an earlier one holds too is referred to, not written again.
+
+    A generator that came from a repository or a folder (`Generator.source`) is referred to as a whole.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config, owners = {}, {}
     for modality, generator in generators.items():
+        if generator.source is not None:
+            config[modality] = {"source": generator.source, "settings": generator.settings}
+            continue
         components = generator.pipeline_components
         shared = {name: owners[id(part)] for name, part in components.items() if id(part) in owners}
         generator.save_pretrained(folder / modality, leave_out=tuple(shared))
@@ -47,6 +53,8 @@ def save_generators(generators: Mapping[str, Generator], folder: str | Path) -> 
 
 def load_generators(folder: str | Path) -> dict[str, Generator]:
     """Read what `save_generators` wrote. Raises AnyGenError("model_load_error") for a folder that it did not write."""
+    from anygen.generators.loading import LoadOptions, load_generator
+
     folder = Path(folder)
     path = folder / "config.json"
     if not path.is_file():
@@ -54,10 +62,15 @@ def load_generators(folder: str | Path) -> dict[str, Generator]:
     classes = generator_classes()
     generators: dict[str, Generator] = {}
     for modality, entry in json.loads(path.read_text(encoding="utf-8")).items():
+        if {"source"} <= set(entry) <= {"source", "settings"}:
+            options = LoadOptions(settings=entry.get("settings", {}))
+            generators[modality] = load_generator(entry["source"], modality=modality, options=options)
+            generators[modality].source = entry["source"]
+            continue
         if set(entry) != {"class", "shared"} or entry["class"] not in classes:
             raise AnyGenError(
                 "model_load_error",
-                f"{path}: {modality} is {entry}; expected the keys class (one of {', '.join(classes)}) and shared",
+                f"{path}: {modality} is {entry}; expected the keys class (one of {', '.join(classes)}) and shared, or source",
             )
         missing = sorted(set(entry["shared"].values()) - set(generators))
         if missing:

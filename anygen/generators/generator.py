@@ -73,6 +73,8 @@ class Generator(nn.Module, ABC):
 
     modality: str
     """What is made: "image", "video" or "audio"."""
+    source: str | None = None
+    """Where it was loaded from, a repository or a folder, and is frozen; None for one that is saved with its model."""
 
     @property
     @abstractmethod

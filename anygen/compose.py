@@ -1,0 +1,166 @@
+"""Joins published parts into an any-to-any model: an LLM, generators, and where there are some, encoders.
+
+    llm, image=, video=, audio= -> load each -> bridges between them -> AnyGenModel
+
+With text bridges, the default, nothing needs training: the LLM writes captions (`bridges/markup.py`). Learned bridges and
+input projectors are built with random weights, to be trained by the stages of `training/stages.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anygen.bridges import BRIDGES, BridgeConfig, SignalSpec
+from anygen.encoders import Encoder, load_encoder
+from anygen.encoders.encoder import locate
+from anygen.errors import AnyGenError
+from anygen.generators.generator import Generator
+from anygen.generators.loading import LoadOptions, load_generator
+from anygen.llm import Backbone, BackboneConfig
+from anygen.media.types import MEDIA
+from anygen.model import AnyGenConfig, AnyGenModel
+from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
+
+NUM_SIGNAL_TOKENS = {"image": 4, "video": 24, "audio": 8}
+"""R of a learned bridge, as NExT-GPT has them (section 4.2)."""
+
+Source = str | Path | Any
+"""A repository of the hub (`name/repository`, with `@revision` where wanted), a folder, or the part itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """What is joined, and how."""
+
+    llm: Source
+    """A decoder-only LLM of transformers, or a `Backbone`."""
+    generators: Mapping[str, Source] = field(default_factory=dict)
+    """Modality -> what makes it: a pipeline of diffusers or a `Generator`."""
+    encoders: Mapping[str, Source] = field(default_factory=dict)
+    """Modality -> what reads it, an `Encoder` or where one is. Its input projector has to be trained before it is of use."""
+    bridge: str | Mapping[str, str | BridgeConfig] = "text"
+    """A key of `BRIDGES`, for every modality or for each."""
+    input_projector: InputProjectorConfig = field(default_factory=InputProjectorConfig)
+    output_projector: OutputProjectorConfig = field(default_factory=OutputProjectorConfig)
+    num_signal_tokens: Mapping[str, int] = field(default_factory=lambda: NUM_SIGNAL_TOKENS)
+    """Modality -> R: tokens of a run, or queries behind the token that asks."""
+    llm_options: Mapping[str, Any] = field(default_factory=dict)
+    """Passed to the LLM's `from_pretrained`: dtype, device_map, quantization_config, attn_implementation."""
+    generator_options: Mapping[str, LoadOptions] = field(default_factory=dict)
+    """Modality -> how its generator is loaded and run."""
+
+    def __post_init__(self):
+        for name in ("generators", "encoders", "generator_options"):
+            if unknown := sorted(set(getattr(self, name)) - set(MEDIA)):
+                raise _invalid(f"{name}: found {', '.join(unknown)}; expected some of {', '.join(MEDIA)}")
+        if not self.generators and not self.encoders:
+            raise _invalid("found an LLM alone; name one generator or encoder at least")
+        for modality, bridge in self.bridges.items():
+            if bridge.type != "text" and self.num_signal_tokens.get(modality, 0) < 1:
+                raise _invalid(f"num_signal_tokens[{modality!r}]: found none; a {bridge.type} bridge needs one or more")
+
+    @property
+    def bridges(self) -> dict[str, BridgeConfig]:
+        """The bridge of each modality that is made."""
+        named = self.bridge if isinstance(self.bridge, Mapping) else dict.fromkeys(self.generators, self.bridge)
+        if unknown := sorted(set(named) - set(self.generators)):
+            raise _invalid(f"bridge: found {', '.join(unknown)}, for which no generator is given")
+        bridges = {}
+        for modality in self.generators:
+            given = named.get(modality, "text")
+            if not isinstance(given, BridgeConfig):
+                if given not in BRIDGES:
+                    raise _invalid(f"bridge: found {given!r}; expected one of {', '.join(BRIDGES)}")
+                given = BridgeConfig(type=given)
+            bridges[modality] = given
+        return bridges
+
+
+def compose(composition: Composition) -> AnyGenModel:
+    """Load what is not loaded yet, and join it.
+
+    Raises:
+        AnyGenError: `model_load_error` for a part that does not load, or that is of no use here, by name; `hub_unavailable`
+            and `hub_access_denied`; `invalid_parameter` for a composition that names things that do not exist.
+    """
+    backbone = load_backbone(composition.llm, composition.llm_options)
+    generators = {
+        modality: _load_generator(source, modality, composition.generator_options.get(modality))
+        for modality, source in composition.generators.items()
+    }
+    encoders = _load_encoders(composition.encoders)
+    bridges = composition.bridges
+    learned = {modality: bridge for modality, bridge in bridges.items() if bridge.type != "text"}
+    config = AnyGenConfig(
+        backbone=backbone.config,
+        signals=_add_signals(backbone, learned, composition.num_signal_tokens),
+        input_projectors=dict.fromkeys(encoders, composition.input_projector),
+        output_projectors=dict.fromkeys(learned, composition.output_projector),
+        conditions={modality: generators[modality].condition_spec for modality in learned},
+        bridges={modality: bridge for modality, bridge in bridges.items() if bridge.type != "signal"},
+    )
+    return AnyGenModel(config, encoders=encoders, backbone=backbone, generators=generators).eval()
+
+
+def load_backbone(source: Source, options: Mapping[str, Any]) -> Backbone:
+    """The LLM with its tokenizer, frozen where it came from a repository or a folder."""
+    if isinstance(source, Backbone):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise _invalid(f"llm: found a {type(source).__name__}; expected a repository, a folder or a Backbone")
+    folder, reference = locate(source)
+    settings = BackboneConfig(media_start="", media_end="")
+    backbone = Backbone.from_pretrained(folder, config=settings, **options)
+    backbone.source = reference or str(folder.resolve())
+    return backbone
+
+
+def _load_generator(source: Source, modality: str, options: LoadOptions | None) -> Generator:
+    """One generator, which remembers where it came from."""
+    generator = load_generator(source, modality=modality, options=options)
+    if isinstance(source, (str, Path)):
+        folder, reference = locate(source)
+        generator.source = reference or str(folder.resolve())
+    return generator
+
+
+def _load_encoders(sources: Mapping[str, Source]) -> dict[str, Encoder]:
+    """Encoders by modality; one that is named for several is loaded once."""
+    loaded: dict[str, Encoder] = {}
+    encoders = {}
+    for modality, source in sources.items():
+        if isinstance(source, (str, Path)):
+            if str(source) not in loaded:
+                loaded[str(source)] = load_encoder(source)
+            source = loaded[str(source)]
+        if not isinstance(source, Encoder):
+            raise _invalid(f"encoders[{modality!r}]: found a {type(source).__name__}; expected an Encoder, or where one is")
+        source.check_modality(modality)
+        encoders[modality] = source
+    return encoders
+
+
+def _add_signals(
+    backbone: Backbone, bridges: Mapping[str, BridgeConfig], counts: Mapping[str, int]
+) -> dict[str, SignalSpec]:
+    """New tokens for the learned bridges: a run of R, or one that asks and R queries, numbered over all modalities."""
+    signals, num_queries = {}, 0
+    for modality, bridge in bridges.items():
+        count = counts[modality]
+        if bridge.type == "query":
+            (first,) = backbone.add_tokens([f"<{modality}_0>"])
+            queries = tuple(-1 - number for number in range(num_queries, num_queries + count))
+            num_queries += count
+            names = tuple(f"query {number}" for number in range(count))
+            signals[modality] = SignalSpec(tokens=(f"<{modality}_0>", *names), ids=(first, *queries))
+        else:
+            tokens = tuple(f"<{modality}_{number}>" for number in range(count))
+            signals[modality] = SignalSpec(tokens=tokens, ids=tuple(backbone.add_tokens(tokens)))
+    return signals
+
+
+def _invalid(detail: str) -> AnyGenError:
+    return AnyGenError("invalid_parameter", detail)

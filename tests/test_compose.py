@@ -1,0 +1,89 @@
+"""Compositions of parts in the hub's own layouts: built, used, saved as references, loaded; and what is refused."""
+
+import json
+
+import pytest
+import torch
+
+from anygen import AnyGenPipeline
+from anygen.errors import AnyGenError
+from anygen.llm import Backbone
+from anygen.projectors import OutputProjectorConfig
+
+SMALL = OutputProjectorConfig(hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=32)
+
+
+@pytest.fixture(scope="module")
+def parts(toy_model_maker, tmp_path_factory):
+    """A toy LLM and a toy StableDiffusionPipeline, each as `save_pretrained` of its library writes it."""
+    model, folder = toy_model_maker(), tmp_path_factory.mktemp("parts")
+    model.backbone.llm.config.max_position_embeddings = 4096
+    model.backbone.llm.save_pretrained(folder / "llm")
+    model.backbone.tokenizer.save_pretrained(folder / "llm")
+    model.generators["image"].pipeline.save_pretrained(folder / "image")
+    return folder
+
+
+def test_captions_need_no_training(parts):
+    pipe = AnyGenPipeline.compose(llm=parts / "llm", image=str(parts / "image"))
+    out = pipe("a bell", modalities=["image"], seed=0, image={"num_inference_steps": 2})
+    assert out.images[0].size == (16, 16) or out.images[0].size[0] > 0
+    assert [part.type for part in out.parts] == ["image"] and out.parts[0].signal.caption
+
+
+@pytest.mark.parametrize("bridge", ["text", "signal", "query", "blend"])
+def test_a_composition_is_saved_as_references_and_loads_the_same(parts, tmp_path, bridge):
+    torch.manual_seed(1)
+    pipe = AnyGenPipeline.compose(llm=parts / "llm", image=parts / "image", bridge=bridge, output_projector=SMALL)
+    settings = {"modalities": ["image"], "seed": 0, "image": {"num_inference_steps": 2}, "max_new_tokens": 60}
+    before = pipe("a bell", **settings)
+    pipe.save_pretrained(tmp_path / "model")
+    assert json.loads((tmp_path / "model/llm/reference.json").read_text())["source"] == str((parts / "llm").resolve())
+    assert not list((tmp_path / "model/llm").glob("*.safetensors"))
+    assert not list((tmp_path / "model/generators").rglob("*.safetensors"))
+    again = AnyGenPipeline.from_pretrained(tmp_path / "model")
+    after = again("a bell", **settings)
+    assert before.images[0].tobytes() == after.images[0].tobytes()
+    assert before.text == after.text
+
+
+def test_an_llm_that_was_adapted_is_saved_whole(parts, tmp_path):
+    pipe = AnyGenPipeline.compose(llm=parts / "llm", image=parts / "image", bridge="signal", output_projector=SMALL)
+    pipe.model.backbone.add_lora(rank=2, alpha=4)
+    pipe.save_pretrained(tmp_path)
+    assert (tmp_path / "llm/model.safetensors").exists() and not (tmp_path / "llm/reference.json").exists()
+
+
+def test_a_generator_of_another_width_is_refused_with_both_numbers(parts, tmp_path):
+    pipe = AnyGenPipeline.compose(llm=parts / "llm", image=parts / "image", bridge="signal", output_projector=SMALL)
+    pipe.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["conditions"]["image"]["prompt_embeds"] = [6, 1024]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(AnyGenError, match=r"conditions.image: found .*1024.* takes .*16"):
+        AnyGenPipeline.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "an LLM alone"),
+        ({"picture": "x"}, "found picture; expected some of image, video, audio, llm"),
+        ({"image": "x", "bridge": "magic"}, "found 'magic'; expected one of signal, query, blend, text"),
+        ({"image": "x", "bridge": {"audio": "text"}}, "found audio, for which no generator is given"),
+        ({"image": "x", "bridge": "signal", "num_signal_tokens": {"image": 0}}, r"num_signal_tokens\['image'\]"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_loaded(settings, message):
+    with pytest.raises(AnyGenError, match=message):
+        AnyGenPipeline.compose(llm="nobody/nothing", **settings)
+
+
+def test_a_tokenizer_without_template_and_padding_is_given_plain_ones(toy_model_maker):
+    model = toy_model_maker()
+    tokenizer = model.backbone.tokenizer
+    tokenizer.chat_template, tokenizer.pad_token = None, None
+    backbone = Backbone(model.backbone.llm, tokenizer, config=model.backbone.config)
+    assert backbone.pad_id == backbone.end_id
+    opening, closing = backbone.template_ids((("user", 1),), add_generation_prompt=True)
+    assert backbone.tokenizer.decode(opening) == "User: " and backbone.tokenizer.decode(closing).endswith("\nAssistant: ")
