@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ ENCODERS: dict[str, type[Encoder]] = {
     "concat": ConcatEncoder,
 }
 """encoder_type of an encoder.json or config.json -> the class that reads the folder."""
+ENCODERS_FILE = "encoders.json"
+"""Of a model with several encoders: modality -> the folder beside it, named by the first modality that the encoder serves."""
 
 
 def load_encoder(source: str | Path, *, config: Any = None, dtype: torch.dtype = torch.float32) -> Encoder:
@@ -49,3 +53,42 @@ def load_encoder(source: str | Path, *, config: Any = None, dtype: torch.dtype =
         config = config or config_from_dict(encoder_class.config_class, given, where=str(path))
         source = reference
     return encoder_class.from_pretrained(source, config=config, dtype=dtype)
+
+
+def save_encoders(encoders: Mapping[str, Encoder], folder: str | Path) -> None:
+    """Write the encoders of a model: modality -> encoder, of which one may serve several modalities.
+
+    One for all goes into `folder` itself; several into a folder each, and encoders.json says whose is whose. What came from the
+    hub is written as a reference, the rest whole.
+    """
+    folder = Path(folder)
+    first = {
+        id(encoder): modality for modality, encoder in reversed(encoders.items())
+    }  # the first that it serves names it
+    for modality, encoder in encoders.items():
+        if first[id(encoder)] == modality:
+            place = folder if len(first) == 1 else folder / modality
+            (encoder.save_pretrained if encoder.source is None else encoder.save_reference)(place)
+    if len(first) > 1:
+        places = {modality: first[id(encoder)] for modality, encoder in encoders.items()}
+        (folder / ENCODERS_FILE).write_text(json.dumps(places, indent=2) + "\n", encoding="utf-8")
+
+
+def load_encoders(
+    folder: str | Path, *, modalities: Sequence[str], dtype: torch.dtype = torch.float32
+) -> dict[str, Encoder]:
+    """What `save_encoders` wrote, for the modalities that are asked for; arguments and errors as `load_encoder`."""
+    folder, path = Path(folder), Path(folder) / ENCODERS_FILE
+    if not modalities:
+        return {}
+    if not path.exists():
+        encoder = load_encoder(folder, dtype=dtype)
+        return dict.fromkeys(modalities, encoder)
+    places = read_json(path)
+    if strange := sorted(set(places.values()) - set(places)) or sorted(set(modalities) - set(places)):
+        detail = f"{path}: found {places}; expected a folder named by a modality for each of {', '.join(modalities)}"
+        raise AnyGenError("model_load_error", f"{detail}; {', '.join(map(str, strange))} does not fit")
+    loaded = {
+        place: load_encoder(folder / place, dtype=dtype) for place in {places[modality] for modality in modalities}
+    }
+    return {modality: loaded[places[modality]] for modality in modalities}

@@ -1,13 +1,16 @@
 """Encoders of several families and input projectors of several kinds inside one model: what the LLM reads is theirs."""
 
+import json
+
 import pytest
 import torch
 from hub_snapshots import SNAPSHOTS
 from toy_encoders import media_of
 
-from anygen.encoders import load_encoder
+from anygen.encoders import load_encoder, load_encoders, save_encoders
 from anygen.encoders.concat_encoder import ConcatEncoder
 from anygen.encoders.transformers_encoder import TransformersEncoderConfig
+from anygen.errors import AnyGenError
 from anygen.llm import Backbone
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.projectors import InputProjectorConfig
@@ -50,3 +53,30 @@ def test_each_medium_is_encoded_projected_and_put_where_it_stood(parts, dtype):
         expected = model.input_projectors[modality](tokens.float())[0]
         torch.testing.assert_close(embeddings[0, slot.start : slot.start + slot.length], expected)
     model.encoders.to(torch.float32)
+
+
+def test_one_encoder_for_all_has_the_folder_and_several_have_one_each(parts, tmp_path, monkeypatch):
+    encoders, _ = parts
+    clip, whisper = encoders["image"], encoders["audio"]
+    save_encoders({"image": clip, "video": clip}, tmp_path / "one")
+    assert (tmp_path / "one" / "encoder.json").exists() and not (tmp_path / "one" / "encoders.json").exists()
+    one = load_encoders(tmp_path / "one", modalities=["image", "video"])
+    assert one["image"] is one["video"] and one["image"].config == clip.config
+
+    save_encoders({"image": clip, "video": clip, "audio": whisper}, tmp_path / "two")
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["audio", "encoders.json", "image"]
+    two = load_encoders(tmp_path / "two", modalities=["audio", "image", "video"])
+    assert two["image"] is two["video"] and two["audio"].model.config.model_type == "whisper"
+    assert set(load_encoders(tmp_path / "two", modalities=["video"])) == {"video"}
+    assert load_encoders(tmp_path / "none", modalities=[]) == {}
+
+    monkeypatch.setattr(whisper, "source", "someone/whisper@1234")
+    save_encoders({"image": clip, "audio": whisper}, tmp_path / "referred")
+    assert [path.name for path in (tmp_path / "referred" / "audio").iterdir()] == ["encoder.json"]
+
+
+@pytest.mark.parametrize("places", [{"image": "../image"}, {"audio": "audio"}])
+def test_encoders_that_are_elsewhere_or_missing_are_refused(tmp_path, places):
+    (tmp_path / "encoders.json").write_text(json.dumps(places))
+    with pytest.raises(AnyGenError, match="encoders.json: found .* does not fit"):
+        load_encoders(tmp_path, modalities=["image"])
