@@ -1,6 +1,7 @@
-"""Makes `synthetic_checkpoints.py` importable by the tests of this folder and of `tests/cli`."""
+"""Makes `synthetic_checkpoints.py` and the tiny pipelines of `tests/presets` importable by the tests of this folder."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "presets"))

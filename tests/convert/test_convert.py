@@ -4,24 +4,23 @@ import json
 
 import pytest
 import synthetic_checkpoints as synthetic
+import tiny_pipelines
 import torch
 from safetensors.torch import load_file
 
-from anygen.checkpoint import load_projectors
+from anygen import AnyGenModel, AnyGenPipeline
 from anygen.convert.convert import FrozenParts, convert_checkpoint
-from anygen.encoders import load_encoder
 from anygen.encoders.encoder import config_from_dict, read_json
 from anygen.encoders.imagebind_config import ImageBindConfig, PatchTrunkConfig
 from anygen.encoders.imagebind_encoder import ImageBindEncoder, ImageBindEncoderConfig
 from anygen.errors import AnyGenError
 from anygen.inspection.inventory import read_inventory
-from anygen.llm import Backbone
-from anygen.model import AnyGenConfig, AnyGenModel
+from anygen.model import AnyGenConfig
 
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
-    """The frozen LLM and an ImageBind encoder on disk, tiny."""
+    """The frozen LLM, an ImageBind encoder and three generators on disk, tiny."""
     folder = tmp_path_factory.mktemp("frozen")
     torch.manual_seed(0)
     synthetic.save_llm(folder / "llm")
@@ -32,16 +31,16 @@ def frozen(tmp_path_factory):
         audio=PatchTrunkConfig(input_size=(1, 128, 204), kernel=(64, 64), stride=(64, 64), **small),
     )
     ImageBindEncoder(ImageBindEncoderConfig(model=sizes)).save_pretrained(folder / "encoder")
-    return FrozenParts(llm=str(folder / "llm"), encoder=str(folder / "encoder"))
-
-
-def load(folder) -> AnyGenModel:
-    config = config_from_dict(AnyGenConfig, read_json(folder / "config.json"), where="config.json")
-    encoder = load_encoder(folder / "encoder")
-    backbone = Backbone.from_pretrained(folder / "llm", config=config.backbone)
-    model = AnyGenModel(config, encoders=dict.fromkeys(config.input_projectors, encoder), backbone=backbone)
-    load_projectors(model, folder / "projectors.safetensors")
-    return model.eval()
+    (image_length, image_width), (video_length, video_width), (_, audio_width) = synthetic.TARGETS.values()
+    pipelines = {
+        "image": tiny_pipelines.stable_diffusion(width=image_width, length=image_length),
+        "video": tiny_pipelines.text_to_video(width=video_width, length=video_length),
+        "audio": tiny_pipelines.audio_ldm(width=audio_width),
+    }
+    for modality, pipeline in pipelines.items():
+        pipeline.save_pretrained(folder / modality)
+    generators = {modality: str(folder / modality) for modality in pipelines}
+    return FrozenParts(llm=str(folder / "llm"), encoder=str(folder / "encoder"), generators=generators)
 
 
 def test_legacy_from_a_reply_to_the_condition(frozen, tmp_path):
@@ -49,7 +48,7 @@ def test_legacy_from_a_reply_to_the_condition(frozen, tmp_path):
     (tmp_path / "source").mkdir()
     state = synthetic.write_legacy(tmp_path / "source")
     convert_checkpoint(tmp_path / "source", tmp_path / "out", frozen=frozen, allow_pickle=True)
-    model = load(tmp_path / "out")
+    model = AnyGenModel.from_pretrained(tmp_path / "out")
     reply = {"role": "assistant", "content": [{"type": kind, "caption": "a"} for kind in ("image", "video", "audio")]}
     inputs = model.collate([[{"role": "user", "content": "draw a cat"}, reply]])
     with torch.no_grad():
@@ -77,7 +76,7 @@ def test_legacy_prompt_is_the_documented_one(frozen, tmp_path):
     (tmp_path / "source").mkdir()
     synthetic.write_legacy(tmp_path / "source")
     convert_checkpoint(tmp_path / "source", tmp_path / "out", frozen=frozen, allow_pickle=True)
-    model = load(tmp_path / "out")
+    model = AnyGenModel.from_pretrained(tmp_path / "out")
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}, {"role": "user", "content": "Yes"}]
     prompt = model.backbone.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     assert prompt == "<s>### Human: Hi\n### Assistant: Ho\n### Human: Yes\n### Assistant:"
@@ -92,18 +91,46 @@ def test_info_tells_a_converted_folder(frozen, tmp_path):
     parts = {part.name: part for part in found.parts}
     assert found.kind == "anygen" and not found.mismatches
     assert parts["encoder"].source == frozen.encoder and parts["encoder"].num_parameters > 0
-    assert parts["generators/image"].source == "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    assert parts["generators/image"].licence == "creativeml-openrail-m" and parts["generators/image"].num_parameters == 0
+    assert parts["generators/image/unet"].source == frozen.generators["image"]
     sentences = [joint.sentence for joint in found.joints]
     assert "encoder gives 12; input_projectors/image takes 12" in sentences
     assert "output_projectors/audio gives 6; conditions.audio.prompt_embeds takes 6" in sentences
+    assert "conditions.video.prompt_embeds gives 14; generators/video/unet takes 14" in sentences
+    parts = FrozenParts(llm=frozen.llm, encoder=frozen.encoder)
+    convert_checkpoint(tmp_path / "source", tmp_path / "published", frozen=parts, allow_pickle=True)
+    image = {part.name: part for part in read_inventory(tmp_path / "published").parts}["generators/image"]
+    assert image.source == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    assert image.licence == "creativeml-openrail-m" and image.num_parameters == 0
+
+
+def test_the_folder_answers_with_every_medium(frozen, tmp_path):
+    (tmp_path / "source").mkdir()
+    synthetic.write_legacy(tmp_path / "source")
+    convert_checkpoint(tmp_path / "source", tmp_path / "out", frozen=frozen, allow_pickle=True)
+    pipe = AnyGenPipeline.from_pretrained(tmp_path / "out")
+    few = {"num_inference_steps": 1}
+    out = pipe("draw a cat", modalities=["image", "video", "audio"], image=few, video=few, audio=few, max_new_tokens=60, seed=0)
+    assert [part.type for part in out.parts if part.type != "text"] == ["image", "video", "audio"]
+
+
+def test_a_generator_of_another_width_is_refused_at_load_with_both_shapes(frozen, tmp_path):
+    (tmp_path / "source").mkdir()
+    synthetic.write_legacy(tmp_path / "source")
+    tiny_pipelines.stable_diffusion(width=16, length=7).save_pretrained(tmp_path / "wide")
+    generators = frozen.generators | {"image": str(tmp_path / "wide")}
+    parts = FrozenParts(llm=frozen.llm, encoder=frozen.encoder, generators=generators)
+    convert_checkpoint(tmp_path / "source", tmp_path / "out", frozen=parts, allow_pickle=True)
+    (joint,) = read_inventory(tmp_path / "out").mismatches
+    assert joint.sentence == "conditions.image.prompt_embeds gives 10; generators/image/unet takes 16"
+    with pytest.raises(AnyGenError, match=r"conditions.image: found .*\(7, 10\).*; the generator takes .*\(7, 16\)"):
+        AnyGenModel.from_pretrained(tmp_path / "out")
 
 
 def test_new_layout_keeps_separators_in_its_runs(frozen, tmp_path):
     (tmp_path / "source").mkdir()
     files = synthetic.write_new(tmp_path / "source", projector="mlp")
     convert_checkpoint(tmp_path / "source", tmp_path / "out", frozen=frozen, allow_pickle=True)
-    model = load(tmp_path / "out")
+    model = AnyGenModel.from_pretrained(tmp_path / "out")
     reply = {"role": "assistant", "content": [{"type": "image", "caption": "a"}, {"type": "audio", "caption": "a"}]}
     inputs = model.collate([[{"role": "user", "content": "draw a cat"}, reply]])
     assert [run.length for run in inputs.runs] == [7, 15]

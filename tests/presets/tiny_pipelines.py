@@ -41,11 +41,11 @@ def vae(channels: int = 4, **more) -> d.AutoencoderKL:
     )  # fmt: skip
 
 
-def stable_diffusion():
-    unet = d.UNet2DConditionModel(cross_attention_dim=16, attention_head_dim=2, **UNET, **BLOCKS)
-    text = t.CLIPTextModel(clip_config())
+def stable_diffusion(*, width: int = 16, length: int = 12):
+    unet = d.UNet2DConditionModel(cross_attention_dim=width, attention_head_dim=2, **UNET, **BLOCKS)
+    text, scheduler = t.CLIPTextModel(clip_config(width)), d.DDIMScheduler(clip_sample=False)
     return d.StableDiffusionPipeline(
-        vae=vae(), unet=unet, text_encoder=text, tokenizer=tokenizer(), scheduler=d.DDIMScheduler(clip_sample=False), **NO_CHECKER
+        vae=vae(), unet=unet, text_encoder=text, tokenizer=tokenizer(length), scheduler=scheduler, **NO_CHECKER
     )
 
 
@@ -60,26 +60,24 @@ def stable_diffusion_xl():
     )  # fmt: skip
 
 
-def text_to_video():
+def text_to_video(*, width: int = 16, length: int = 12):
     unet = d.UNet3DConditionModel(
-        cross_attention_dim=16, attention_head_dim=4, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
+        cross_attention_dim=width, attention_head_dim=4, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
         sample_size=8, down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"), up_block_types=("UpBlock3D", "CrossAttnUpBlock3D"),
     )  # fmt: skip
-    text = t.CLIPTextModel(clip_config())
-    return d.TextToVideoSDPipeline(
-        vae=vae(), unet=unet, text_encoder=text, tokenizer=tokenizer(), scheduler=d.DDIMScheduler(clip_sample=False)
-    )
+    text, scheduler = t.CLIPTextModel(clip_config(width)), d.DDIMScheduler(clip_sample=False)
+    return d.TextToVideoSDPipeline(vae=vae(), unet=unet, text_encoder=text, tokenizer=tokenizer(length), scheduler=scheduler)
 
 
-def audio_ldm():
+def audio_ldm(*, width: int = 16):
     unet = d.UNet2DConditionModel(
         cross_attention_dim=(8, 16), attention_head_dim=2, class_embed_type="simple_projection", class_embeddings_concat=True,
-        projection_class_embeddings_input_dim=16, in_channels=4, out_channels=4, **UNET, **BLOCKS,
+        projection_class_embeddings_input_dim=width, in_channels=4, out_channels=4, **UNET, **BLOCKS,
     )  # fmt: skip
     text = t.ClapTextModelWithProjection(
         t.ClapTextConfig(
             vocab_size=len(WORDS), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
-            projection_dim=16, pad_token_id=3, max_position_embeddings=20, type_vocab_size=1,
+            projection_dim=width, pad_token_id=3, max_position_embeddings=20, type_vocab_size=1,
         )
     )  # fmt: skip
     vocoder = t.SpeechT5HifiGan(
