@@ -312,12 +312,21 @@ class DiffusionGenerator(Generator):
         Raises AnyGenError("model_load_error") otherwise.
         """
         pipeline, settings = load_pipeline(Path(folder), parts=parts or {}, torch_dtype=torch_dtype or torch.float32)
-        return cls.of_pipeline(pipeline, **settings)
+        return cls.from_pipeline(pipeline, **settings)
 
     @classmethod
-    def of_pipeline(cls, pipeline: diffusers.DiffusionPipeline, **settings: int | float) -> DiffusionGenerator:
-        """A pipeline as the generator of its modality."""
-        chosen = cls if cls is not DiffusionGenerator else MODALITY_CLASSES[modality_of(pipeline)]
+    def from_pipeline(
+        cls, pipeline: diffusers.DiffusionPipeline, *, modality: str | None = None, **settings: int | float
+    ) -> DiffusionGenerator:
+        """A pipeline as the generator of its modality, which is found from what it returns.
+
+        Raises AnyGenError("model_load_error") where that is not `modality`, or the pipeline cannot be driven.
+        """
+        found = modality_of(pipeline)
+        if modality not in (None, found):
+            detail = f"{type(pipeline).__name__} returns {found}; expected a pipeline of the modality {modality}"
+            raise AnyGenError("model_load_error", detail)
+        chosen = cls if cls is not DiffusionGenerator else MODALITY_CLASSES[found]
         return chosen(pipeline, **settings)
 
 

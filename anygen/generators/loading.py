@@ -102,7 +102,7 @@ def _ready(source: Any, options: LoadOptions) -> Generator:
         if getattr(options, name):
             raise _invalid(name, dict(getattr(options, name)), "a folder or repository: it applies while weights are read")
     if isinstance(source, diffusers.DiffusionPipeline):
-        source = DiffusionGenerator.of_pipeline(source, **options.settings)
+        source = DiffusionGenerator.from_pipeline(source, **options.settings)
     elif not isinstance(source, Generator):
         expected = "a folder, a repository of the hub, a diffusers pipeline or a Generator"
         raise AnyGenError("model_load_error", f"found a {type(source).__name__}; expected {expected}")
@@ -133,7 +133,7 @@ def _from_folder(source: str | Path, options: LoadOptions) -> Generator:
         pipeline, settings = load_pipeline(folder, parts={}, torch_dtype=dtype, more=more)
     except (ImportError, ValueError, OSError) as error:
         raise AnyGenError("model_load_error", f"{folder}: {error}") from error
-    return DiffusionGenerator.of_pipeline(pipeline, **settings | dict(options.settings))
+    return DiffusionGenerator.from_pipeline(pipeline, **settings | dict(options.settings))
 
 
 def apply_options(generator: Generator, options: LoadOptions) -> None:
