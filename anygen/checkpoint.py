@@ -1,7 +1,8 @@
 """A model on disk: reading and writing the folder that `AnyGenModel.from_pretrained` takes.
 
     config.json              AnyGenConfig: how the parts are joined
-    encoder/                 the encoder of every modality that is read; encoder/{modality}/ where they are several
+    encoder/                 the encoder of every modality that is read; where they are several, encoder/{modality}/ and
+                             encoders.json, which says whose is whose; or references
     llm/                     transformers: LLM and tokenizer, LoRA and trained rows folded in; or reference.json
     projectors.safetensors   input_projectors.{modality}.*, output_projectors.{modality}.*, queries.{modality}
     generators/              one diffusers folder a modality, or references
@@ -16,7 +17,6 @@ the file, the key, and what was found and expected. Half precision on disk becom
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,13 +25,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anygen.bridges import QueryBridge, SignalBridge
-from anygen.encoders import Encoder, load_encoder
-from anygen.encoders.encoder import CONFIG_FILE as ENCODER_CONFIG_FILE
-from anygen.encoders.encoder import ENCODER_FILE, config_from_dict, read_json
+from anygen.encoders import load_encoders, save_encoders
+from anygen.encoders.encoder import config_from_dict, read_json
 from anygen.errors import AnyGenError
 from anygen.generators import load_generators, save_generators
 from anygen.hub import find_folder
-from anygen.llm import Backbone
+from anygen.backbones import Backbone
 from anygen.model import AnyGenConfig, AnyGenModel
 
 CONFIG_FILE, PROJECTORS_FILE, REFERENCE_FILE = "config.json", "projectors.safetensors", "reference.json"
@@ -73,33 +72,13 @@ def save_model(model: AnyGenModel, folder: str | Path, *, dtype: torch.dtype | N
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(json.dumps(asdict(model.config), indent=2) + "\n", encoding="utf-8")
-    save_encoders(model, folder / "encoder")
+    save_encoders(dict(model.encoders.items()), folder / "encoder")
     save_backbone(model.backbone, folder / "llm")
     save_projectors(model, folder / PROJECTORS_FILE)
     save_generators(model.generators, folder / "generators")
     if dtype is not None:
         for path in sorted(folder.rglob("*.safetensors")):
             cast_file(path, dtype)
-
-
-def save_encoders(model: AnyGenModel, folder: Path) -> None:
-    """One encoder for all that is read in `folder` itself, several in a folder for each modality."""
-    encoders = {id(encoder): encoder for encoder in model.encoders.values()}
-    for modality, encoder in model.encoders.items():
-        if len(encoders) == 1 or id(encoder) in encoders:
-            encoder.save_pretrained(folder if len(encoders) == 1 else folder / modality)
-            if len(encoders) == 1:
-                return
-            encoders.pop(id(encoder))
-
-
-def load_encoders(folder: Path, *, modalities: Sequence[str]) -> dict[str, Encoder]:
-    """What `save_encoders` wrote."""
-    if not modalities:
-        return {}
-    if any((folder / name).is_file() for name in (ENCODER_FILE, ENCODER_CONFIG_FILE)):
-        return dict.fromkeys(modalities, load_encoder(folder))
-    return {modality: load_encoder(folder / modality) for modality in modalities}
 
 
 def save_backbone(backbone: Backbone, folder: Path) -> None:

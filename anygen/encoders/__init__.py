@@ -49,17 +49,20 @@ def load_encoder(source: str | Path, *, config: Any = None, dtype: torch.dtype =
             f"{', '.join(ENCODERS)}, or a model_type of {', '.join(FAMILIES)}",
         )
     encoder_class = ENCODERS[encoder_type]
-    if reference := given.pop("source", None):
-        config = config or config_from_dict(encoder_class.config_class, given, where=str(path))
-        source = reference
-    return encoder_class.from_pretrained(source, config=config, dtype=dtype)
+    reference = given.pop("source", None)
+    if reference is None:
+        return encoder_class.from_pretrained(source, config=config, dtype=dtype)
+    config = config or config_from_dict(encoder_class.config_class, given, where=str(path))
+    encoder = encoder_class.from_pretrained(reference, config=config, dtype=dtype)
+    encoder.source = encoder.source or reference  # what is referred to stays so, a folder too
+    return encoder
 
 
 def save_encoders(encoders: Mapping[str, Encoder], folder: str | Path) -> None:
     """Write the encoders of a model: modality -> encoder, of which one may serve several modalities.
 
-    One for all goes into `folder` itself; several into a folder each, and encoders.json says whose is whose. What came from the
-    hub is written as a reference, the rest whole.
+    One for all goes into `folder` itself; several into a folder each, and encoders.json says whose is whose. What has a
+    `source` is written as a reference, the rest whole.
     """
     folder = Path(folder)
     first = {

@@ -48,7 +48,8 @@ class Encoder(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.source: str | None = None
-        """`name/repository@revision` where the weights came from the hub, so that they can be referred to."""
+        """`name/repository@revision` where the weights came from the hub, so that they can be referred to; whoever wants to
+        refer to a folder sets its path."""
 
     @property
     @abstractmethod

@@ -229,7 +229,7 @@ class TransformersEncoder(Encoder):
             detail = f"{folder}: {len(missing)} tensors of {family.model_class} are missing, such as {missing[0]}"
             raise AnyGenError("model_load_error", detail)
         encoder = cls(model, processor=processor, tokenizer=tokenizer, config=config)
-        encoder.source = reference
+        encoder.source = None if allow_pickle else reference  # a reference gives nobody leave to read pickles
         return encoder.eval()
 
     @property

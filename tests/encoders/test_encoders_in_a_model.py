@@ -11,7 +11,7 @@ from anygen.encoders import load_encoder, load_encoders, save_encoders
 from anygen.encoders.concat_encoder import ConcatEncoder
 from anygen.encoders.transformers_encoder import TransformersEncoderConfig
 from anygen.errors import AnyGenError
-from anygen.llm import Backbone
+from anygen.backbones import build_backbone
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.projectors import InputProjectorConfig
 
@@ -31,7 +31,7 @@ def parts(tmp_path_factory, toy_model):
         load_encoder(SNAPSHOTS[name](folder / name), config=config) for name in ("clip", "dinov2", "whisper")
     )
     encoders = {"image": clip, "video": ConcatEncoder({"clip": clip, "dinov2": dinov2}), "audio": whisper}
-    return encoders, Backbone(toy_model.backbone.llm, toy_model.backbone.tokenizer)
+    return encoders, build_backbone(toy_model.backbone.llm, toy_model.backbone.tokenizer)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -55,6 +55,22 @@ def test_each_medium_is_encoded_projected_and_put_where_it_stood(parts, dtype):
     model.encoders.to(torch.float32)
 
 
+@torch.no_grad()
+def test_a_model_with_several_encoders_is_saved_and_loaded_whole(parts, tmp_path):
+    encoders, backbone = parts
+    torch.manual_seed(0)
+    projectors = PROJECTORS | {"video": InputProjectorConfig(type="average_pool")}
+    encoders = encoders | {"video": encoders["image"]}
+    model = AnyGenModel(AnyGenConfig(input_projectors=projectors), encoders=encoders, backbone=backbone).eval()
+    model.save_pretrained(tmp_path)
+    loaded = AnyGenModel.from_pretrained(tmp_path)
+    assert loaded.encoders["image"] is loaded.encoders["video"]
+    content = [{"type": modality, modality: media_of(modality)[2]} for modality in projectors]
+    batch = [[{"role": "user", "content": content}]]
+    found, expected = (each.embed(each.collate(batch, add_generation_prompt=True)) for each in (loaded, model))
+    assert torch.equal(found, expected)
+
+
 def test_one_encoder_for_all_has_the_folder_and_several_have_one_each(parts, tmp_path, monkeypatch):
     encoders, _ = parts
     clip, whisper = encoders["image"], encoders["audio"]
@@ -70,9 +86,11 @@ def test_one_encoder_for_all_has_the_folder_and_several_have_one_each(parts, tmp
     assert set(load_encoders(tmp_path / "two", modalities=["video"])) == {"video"}
     assert load_encoders(tmp_path / "none", modalities=[]) == {}
 
-    monkeypatch.setattr(whisper, "source", "someone/whisper@1234")
+    monkeypatch.setattr(whisper, "source", str(tmp_path / "two" / "audio"))  # a folder may be referred to as well
     save_encoders({"image": clip, "audio": whisper}, tmp_path / "referred")
     assert [path.name for path in (tmp_path / "referred" / "audio").iterdir()] == ["encoder.json"]
+    referred = load_encoders(tmp_path / "referred", modalities=["audio"])["audio"]
+    assert referred.source == whisper.source and referred.config == whisper.config
 
 
 @pytest.mark.parametrize("places", [{"image": "../image"}, {"audio": "audio"}])
