@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from anygen.backbones import Backbone
 from anygen.bridges import SignalSpec
 from anygen.errors import AnyGenError
-from anygen.llm import Backbone
 from anygen.messages import Conversation, Part
 
 IGNORED = -100
@@ -63,6 +63,8 @@ class Script:
     labels: list[int] = field(default_factory=list)
     slots: list[MediaSlot] = field(default_factory=list)
     runs: list[SignalRun] = field(default_factory=list)
+    reply_start: int = 0
+    """Position of the first token of the last reply, or where it will be."""
 
     def say(self, ids: Sequence[int], *, learned: bool) -> None:
         """Append tokens, as targets of the text loss or not; learned queries, whose ids are negative, never are."""
@@ -80,6 +82,8 @@ class Inputs:
     """int64[B, T], 1 where a row has a token."""
     labels: Tensor
     """int64[B, T], -100 where no loss is counted."""
+    reply_starts: Tensor
+    """int64[B]: where the last reply of each row begins."""
     slots: list[MediaSlot]
     runs: list[SignalRun]
 
@@ -94,7 +98,8 @@ class Inputs:
 
     def to(self, device: torch.device | str) -> Inputs:
         """The same inputs with the token rows on `device`; media move when they are encoded."""
-        rows = {name: getattr(self, name).to(device) for name in ("input_ids", "attention_mask", "labels")}
+        names = ("input_ids", "attention_mask", "labels", "reply_starts")
+        rows = {name: getattr(self, name).to(device) for name in names}
         return Inputs(**rows, slots=self.slots, runs=self.runs)
 
 
@@ -118,8 +123,11 @@ def write_script(
     script = Script()
     script.say(opening, learned=False)
     spoken = [(turn, part) for turn in conversation for part in turn.parts]
+    first_of_reply = conversation[-1].parts[0] if conversation[-1].role == "assistant" and conversation[-1].parts else None
     for (turn, part), frame in zip(spoken, frames, strict=True):
         is_reply = turn.role == "assistant"
+        if part is first_of_reply:
+            script.reply_start = len(script.ids)
         if part.type == "text":
             script.say(backbone.encode_text(part.text), learned=is_reply)
         elif is_reply:
@@ -136,6 +144,10 @@ def write_script(
         ends_reply = is_reply and part is turn.parts[-1] and frame[:1] == [backbone.end_id]
         script.say(frame[:1], learned=ends_reply)
         script.say(frame[1:], learned=False)
+    if first_of_reply is None:
+        script.reply_start = len(script.ids)
+    if backbone.replies_learned == "last":
+        script.labels[: script.reply_start] = [IGNORED] * script.reply_start
     return script
 
 
@@ -169,6 +181,7 @@ def pad_scripts(scripts: Sequence[Script], *, pad_id: int, side: str) -> Inputs:
         input_ids=rows([script.ids for script in scripts], pad_id),
         attention_mask=rows([[1] * len(script.ids) for script in scripts], 0),
         labels=rows([script.labels for script in scripts], IGNORED),
+        reply_starts=torch.tensor([script.reply_start + offset for script, offset in zip(scripts, offsets, strict=True)]),
         slots=shifted([script.slots for script in scripts], MediaSlot),
         runs=shifted([script.runs for script in scripts], SignalRun),
     )

@@ -19,7 +19,7 @@ from anygen.encoders.encoder import locate
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Generator
 from anygen.generators.loading import LoadOptions, load_generator
-from anygen.llm import Backbone, BackboneConfig
+from anygen.backbones import Backbone, BackboneConfig
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig

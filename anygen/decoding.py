@@ -21,7 +21,6 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from anygen.bridges import Spoken, markup
 from anygen.chat import Inputs
@@ -98,13 +97,12 @@ def decode(
     """
     backbone, rows = model.backbone, _start_rows(model, inputs, configs)
     choices = _Choices(model)
-    cache = DynamicCache(config=backbone.llm.config)
+    session = backbone.start(inputs)
     block, mask = model.embed(inputs), inputs.attention_mask
     while True:
         if on_step:
             on_step()
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -block.shape[1] :]
-        hidden = backbone(block, attention_mask=mask, position_ids=positions, cache=cache)
+        hidden = session.feed(block, mask=mask)
         for row, states, embeddings in zip(rows, hidden, block, strict=True):
             row.hear(states, embeddings)
         logits = backbone.logits(hidden[:, -1]).float()
@@ -125,7 +123,7 @@ def decode(
         padded = [[backbone.pad_id] * (width - len(row.said)) + row.said for row in rows]
         block = model.embed_ids(torch.tensor(padded, device=mask.device))
         fresh = [[0] * (width - len(row.said)) + [1] * len(row.said) for row in rows]
-        mask = torch.cat([mask, torch.tensor(fresh, device=mask.device)], dim=1)
+        mask = torch.tensor(fresh, device=mask.device)
 
 
 class _Row:
@@ -327,7 +325,7 @@ def _start_rows(model: AnyGenModel, inputs: Inputs, configs: Sequence[DecodingCo
     limit, rows = model.backbone.context_length, []
     for length, config in zip(inputs.attention_mask.sum(dim=1).tolist(), configs, strict=True):
         row = _Row(model, config)
-        row.room = min(config.max_new_tokens, limit - length)
+        row.room = min(config.max_new_tokens, model.backbone.room_for_reply(length))
         if config.max_new_tokens < row.due_tokens:
             raise AnyGenError(
                 "invalid_parameter",

@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anygen.backbones import Backbone, BackboneConfig
 from anygen.bridges import BridgeConfig, QueryBridge, SignalSpec, Spoken, TextBridge, build_bridge, markup
 from anygen.chat import Inputs, MediaSlot, Script, SignalRun, pad_scripts, write_script
 from anygen.encoders import Encoder
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator
-from anygen.llm import Backbone, BackboneConfig
 from anygen.messages import Conversation, Part, read_conversation
 from anygen.projectors import (
     InputProjectorConfig,
@@ -232,7 +232,7 @@ class AnyGenModel(nn.Module):
     def forward(self, inputs: Inputs) -> ModelOutput:
         """Read whole conversations at once."""
         embeddings = self.embed(inputs)
-        hidden = self.backbone(embeddings, attention_mask=inputs.attention_mask, position_ids=inputs.position_ids)
+        hidden = self.backbone.read(embeddings, inputs)
         return ModelOutput(logits=self.backbone.logits(hidden), hidden_states=hidden, input_embeddings=embeddings)
 
     def embed(self, inputs: Inputs) -> Tensor:

@@ -39,14 +39,14 @@ def build_toy_model():
     import torch
 
     from anygen.bridges import SignalSpec
-    from anygen.llm import Backbone
+    from anygen.backbones import build_backbone
     from anygen.model import AnyGenConfig, AnyGenModel
     from anygen.nano.tokenizer import NUM_SIGNAL_TOKENS, signal_tokens
     from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
 
     torch.manual_seed(0)
     tokenizer = build_toy_tokenizer()
-    backbone = Backbone(build_toy_llm(tokenizer), tokenizer)
+    backbone = build_backbone(build_toy_llm(tokenizer), tokenizer)
     generators = build_toy_generators(tokenizer)
     signals = {
         modality: SignalSpec(

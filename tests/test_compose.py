@@ -7,7 +7,7 @@ import torch
 
 from anygen import AnyGenPipeline
 from anygen.errors import AnyGenError
-from anygen.llm import Backbone
+from anygen.backbones import build_backbone
 from anygen.projectors import OutputProjectorConfig
 
 SMALL = OutputProjectorConfig(hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=32)
@@ -83,7 +83,7 @@ def test_a_tokenizer_without_template_and_padding_is_given_plain_ones(toy_model_
     model = toy_model_maker()
     tokenizer = model.backbone.tokenizer
     tokenizer.chat_template, tokenizer.pad_token = None, None
-    backbone = Backbone(model.backbone.llm, tokenizer, config=model.backbone.config)
+    backbone = build_backbone(model.backbone.llm, tokenizer, config=model.backbone.config)
     assert backbone.pad_id == backbone.end_id
     opening, closing = backbone.template_ids((("user", 1),), add_generation_prompt=True)
     assert backbone.tokenizer.decode(opening) == "User: " and backbone.tokenizer.decode(closing).endswith("\nAssistant: ")

@@ -27,7 +27,7 @@ from anygen.encoders.imagebind_config import imagebind_huge
 from anygen.encoders.imagebind_encoder import LICENCE, ImageBindEncoder, ImageBindEncoderConfig
 from anygen.encoders.transformers_encoder import TransformersEncoderConfig
 from anygen.errors import AnyGenError
-from anygen.llm import Backbone, BackboneConfig
+from anygen.backbones import BackboneConfig, build_backbone
 from anygen.model import AnyGenConfig
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _write_parts(
     layout = conversion.layout
     folder.mkdir()
     config = model_config(conversion, tokens, projectors)
-    Backbone(llm, tokens.tokenizer, config=config.backbone).save_pretrained(folder / "llm")
+    build_backbone(llm, tokens.tokenizer, config=config.backbone).save_pretrained(folder / "llm")
     save_file(_projector_state(config, projectors), folder / "projectors.safetensors")
     if config.input_projectors:
         write_encoder(folder / "encoder", conversion, projectors["input"].in_dim, allow_pickle=allow_pickle)

@@ -19,7 +19,7 @@ from anygen.generators.diffusion import AudioGenerator, ImageGenerator, VideoGen
 from anygen.generators.generator import Generator
 from anygen.generators.unet_3d import TextPooledUNet3D
 from anygen.generators.vocoder import GriffinLimVocoder
-from anygen.llm import Backbone, BackboneConfig
+from anygen.backbones import Backbone, BackboneConfig
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.nano import tokenizer as nano_tokenizer

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anygen.errors import AnyGenError
-from anygen.llm import Backbone, BackboneConfig
+from anygen.backbones import BackboneConfig, build_backbone
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def test_one_table_serves_tied_matrices(backbone):
 
 def test_missing_special_tokens_are_named(backbone):
     with pytest.raises(AnyGenError, match="model_load_error.*<medium>"):
-        Backbone(backbone.llm, backbone.tokenizer, config=BackboneConfig(media_start="<medium>"))
+        build_backbone(backbone.llm, backbone.tokenizer, config=BackboneConfig(media_start="<medium>"))
 
 
 def test_media_need_no_marks(backbone):
-    unmarked = Backbone(backbone.llm, backbone.tokenizer, config=BackboneConfig(media_start="", media_end=""))
+    unmarked = build_backbone(backbone.llm, backbone.tokenizer, config=BackboneConfig(media_start="", media_end=""))
     assert unmarked.media_start_ids == unmarked.media_end_ids == []

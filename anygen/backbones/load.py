@@ -1,0 +1,60 @@
+"""From a folder, or from loaded parts, to the backbone of the right kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from anygen.backbones.backbone import Backbone, BackboneConfig
+from anygen.backbones.decoder_only import DecoderOnlyBackbone
+from anygen.backbones.encoder_decoder import EncoderDecoderBackbone
+from anygen.backbones.recurrent import RecurrentBackbone, is_recurrent
+from anygen.errors import AnyGenError
+
+
+def build_backbone(
+    llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, config: BackboneConfig | None = None
+) -> Backbone:
+    """An LLM and its tokenizer as the backbone of its kind."""
+    if llm.config.is_encoder_decoder:
+        return EncoderDecoderBackbone(llm, tokenizer, config=config)
+    kind = RecurrentBackbone if is_recurrent(llm) else DecoderOnlyBackbone
+    return kind(llm, tokenizer, config=config)
+
+
+def load_backbone(
+    folder: str | Path, *, config: BackboneConfig | None = None, trust_remote_code: bool = False, **options: Any
+) -> Backbone:
+    """Read a transformers folder (LLM and tokenizer) into float32, nothing fetched, safetensors alone.
+
+    Args:
+        folder: what `save_pretrained` writes, or a snapshot of the hub.
+        trust_remote_code: refused: code that comes with a model is never run.
+        options: for the LLM's `from_pretrained`: dtype, device_map, quantization_config, attn_implementation.
+
+    Raises:
+        AnyGenError: `model_load_error` for a folder that is not one, and for missing, surplus or misshapen tensors.
+    """
+    if trust_remote_code:
+        raise AnyGenError("model_load_error", f"{folder}: code that comes with a model is never run; found trust_remote_code")
+    settings = {"dtype": torch.float32} | options | {"local_files_only": True, "use_safetensors": True}
+    try:
+        described = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        kind = AutoModelForSeq2SeqLM if described.is_encoder_decoder else AutoModelForCausalLM
+        llm, report = kind.from_pretrained(folder, output_loading_info=True, **settings)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise AnyGenError("model_load_error", f"{folder}: {error}") from error
+    if faults := {name: sorted(map(str, found)) for name, found in report.items() if found}:
+        raise AnyGenError("model_load_error", f"{folder}: found {faults}; expected the tensors of its config.json")
+    return build_backbone(llm, tokenizer, config=config)
