@@ -29,6 +29,7 @@ from anygen.messages import Conversation, Part, is_batch, read_conversations
 from anygen.model import AnyGenModel
 from anygen.outputs import AnyGenOutput, OutputPart
 from anygen.parameters import GenerationParameters, OnStepEnd, check_generator_parameters
+from anygen.presets import is_preset, read_preset
 from anygen.scheduling import ItemRequest, MediumRequest, answer_requests
 from anygen.seeds import derived_generator, fresh_seed
 from anygen.stream import Event, Finished, OnEvent, events_of
@@ -46,7 +47,13 @@ class AnyGenPipeline:
 
     @classmethod
     def from_pretrained(cls, source: str | Path) -> Self:
-        """Load "nano" (inside the package, nothing is fetched), a model folder, or a repository of the hub."""
+        """Load "nano" (inside the package, nothing is fetched), a model folder, or a repository of the hub.
+
+        The name of a preset (`anygen presets`) composes its parts on the machine's accelerator, where there is one.
+        """
+        if is_preset(str(source)) and not Path(source).is_dir():
+            device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+            return cls.compose(**read_preset(str(source)).compose_arguments(device=device.type if device else "cpu"))
         return cls(AnyGenModel.from_pretrained(source), name=str(source))
 
     @classmethod
