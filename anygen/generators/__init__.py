@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 def generator_classes() -> dict[str, type[Generator]]:
     """Every generator class by the name that a model folder stores; adding one is adding a line here."""
     from anygen.generators.diffusion import AudioGenerator, ImageGenerator, VideoGenerator
+    from anygen.remote.generator import RemoteGenerator
 
     return {
         "ImageGenerator": ImageGenerator,
         "VideoGenerator": VideoGenerator,
         "AudioGenerator": AudioGenerator,
+        "RemoteGenerator": RemoteGenerator,
     }
 
 

@@ -56,9 +56,9 @@ def guidance_name(pipeline) -> str | None:
 
 
 def unguided(pipeline) -> dict[str, float]:
-    """The argument that turns classifier-free guidance off."""
+    """The argument that turns classifier-free guidance off, for pipelines that guide above 1 and those above 0."""
     name = guidance_name(pipeline)
-    return {name: 1.0} if name else {}
+    return {name: 0.0} if name else {}
 
 
 def text_parts(pipeline) -> list[str]:
@@ -128,7 +128,7 @@ def text_length(pipeline) -> int:
     """The most text states of one caption: `max_sequence_length` of the call, else what the tokenizers hold."""
     parameters = call_parameters(pipeline)
     if "max_sequence_length" in parameters:
-        return parameters["max_sequence_length"].default
+        return parameters["max_sequence_length"].default + _joined_length(pipeline)
     tokenizers = [part for name, part in pipeline.components.items() if name.startswith("tokenizer") and part is not None]
     lengths = [t.model_max_length for t in tokenizers if t.model_max_length <= MAX_TEXT_LENGTH]
     if not lengths:
@@ -136,12 +136,19 @@ def text_length(pipeline) -> int:
     return max(lengths)
 
 
+def _joined_length(pipeline) -> int:
+    """Text states that stand before those of `max_sequence_length`."""
+    return pipeline.tokenizer.model_max_length if deviation_of(pipeline).joins_text else 0
+
+
 def to_arguments(pipeline, tensors: Mapping[str, Tensor], *, prefix: str = "") -> dict[str, Tensor | list[Tensor]]:
     """Condition tensors -> arguments of the pipeline; `prefix` "negative_" for what guidance leads away from."""
+    no_text = {"negative_prompt": None} if "negative_prompt" in call_parameters(pipeline) else {}  # Sana's default is ""
     if takes_lists(pipeline):
         masks = tensors[LIST_MASK].bool()
-        return {f"{prefix}prompt_embeds": [states[kept] for states, kept in zip(tensors["prompt_embeds"], masks)]}
-    return {f"{prefix}{name}": tensors[name] for name in own_condition_names(pipeline)}
+        lists = [states[kept] for states, kept in zip(tensors["prompt_embeds"], masks, strict=True)]
+        return {f"{prefix}prompt_embeds": lists} | no_text
+    return {f"{prefix}{name}": tensors[name] for name in own_condition_names(pipeline)} | no_text
 
 
 def denoiser_of(pipeline):
@@ -164,7 +171,7 @@ def _tensors(pipeline, values: Mapping[str, Tensor | list[Tensor] | None]) -> di
         padded = torch.stack([_padded(each, length) for each in states])
         return {"prompt_embeds": padded.detach(), LIST_MASK: torch.stack([_padded(each, length) for each in kept])}
     ones = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
-    filled = {n: v if v is not None or not is_mask(n) else ones for n, v in values.items()}  # Qwen's is None for all ones
+    filled = {n: v if not is_mask(n) else ones if v is None else v.long() for n, v in values.items()}  # None: all ones
     own = states.shape[1]
     return {
         name: _padded(tensor.detach(), length, dim=1) if tensor.ndim > 1 and tensor.shape[1] == own else tensor.detach()

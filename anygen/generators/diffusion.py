@@ -134,7 +134,8 @@ class DiffusionGenerator(Generator):
         for name, own in self.own_names.items():
             value = self.settings_given.get(name, signature[own].default)
             found[name] = self.resolved.get(own) if value is None and name in SIZES else value
-        return {name: value for name, value in found.items() if value is not None}
+        numbers = {name: value.item() if isinstance(value, np.number) else value for name, value in found.items()}
+        return {name: value for name, value in numbers.items() if value is not None}
 
     @property
     def default_parameters(self) -> dict[str, int | float]:
@@ -220,7 +221,7 @@ class DiffusionGenerator(Generator):
         name = guidance_name(self.pipeline)
         own = own_condition_names(self.pipeline)
         has_twins = all(f"negative_{each}" in call_parameters(self.pipeline) for each in own)
-        if name is None or settings.get(name, 0) <= 1 or not has_twins:
+        if name is None or settings.get(name, 0) <= self.deviation.guides_above or not has_twins:
             return {}
         negative = negative if negative is not None else self.null_condition(len(condition))
         is_zero = not any(tensor.any() for tensor in negative.tensors.values())

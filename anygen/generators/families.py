@@ -24,6 +24,12 @@ class Deviation:
     """Condition tensors of the signature that nothing reads."""
     stand_ins: tuple[str, ...] = ()
     """Text parts that are asked for their dtype although the embeddings are given."""
+    classless_features: bool = False
+    """Whether it takes what CLAP's `get_text_features` returns for a tensor, as it was before transformers 5."""
+    joins_text: bool = False
+    """Whether the states of a tokenizer of fixed length stand before those of `max_sequence_length`."""
+    guides_above: float = 1.0
+    """The guidance scale above which a negative condition is needed."""
     zero_negative_left_out: bool = False
     """Whether a negative condition of zeros is said by giving none."""
     frames_first: bool = False
@@ -46,6 +52,8 @@ FAMILIES: dict[str, Deviation] = {
     "TextToVideoSDPipeline": Deviation(
         why=f"{UNET}; it folds frames before the scheduler's step", direct=True, frames_folded=True, fps=8
     ),
+    "StableDiffusion3Pipeline": Deviation(why="CLIP's states stand before T5's in one sequence", joins_text=True),
+    "ZImagePipeline": Deviation(why="its guidance is p + s (p - n), which leads away from 0 on", guides_above=0.0),
     "SanaPipeline": Deviation(why=BINNING, arguments={"use_resolution_binning": False}),
     "PixArtAlphaPipeline": Deviation(why=BINNING, arguments={"use_resolution_binning": False}),
     "PixArtSigmaPipeline": Deviation(why=BINNING, arguments={"use_resolution_binning": False}),
@@ -58,7 +66,11 @@ FAMILIES: dict[str, Deviation] = {
     "CogVideoXPipeline": Deviation(why="its latents have the frames first", frames_first=True, fps=8),
     "WanPipeline": Deviation(why="no part of it states the frame rate", fps=16),
     "AudioLDMPipeline": Deviation(why=DTYPE, stand_ins=("text_encoder",)),
-    "MusicLDMPipeline": Deviation(why=DTYPE, stand_ins=("text_encoder",)),
+    "MusicLDMPipeline": Deviation(
+        why=f"{DTYPE}; it is no longer mended, and transformers 5 returns an object where it expects a tensor",
+        stand_ins=("text_encoder",),
+        classless_features=True,
+    ),
     "AudioLDM2Pipeline": Deviation(why=DTYPE, stand_ins=("text_encoder_2", "language_model")),
     "StableAudioPipeline": Deviation(
         why="padded states come out of its encoder as zeros and nothing else reads the mask; without a negative prompt"

@@ -6,7 +6,8 @@ Read from the pipeline's scheduler, which samples by one method and was configur
 
     epsilon, v_prediction, sample   z_t = sqrt(a_t) x + sqrt(1 - a_t) n        a_t = scheduler.alphas_cumprod[t]
     flow                            z_t = (1 - s) x + s n, target n - x        t = s * num_train_timesteps
-    cosine                          z_t = cos(t pi/2) x + sin(t pi/2) n, target cos n - sin x     0 < t < 1
+    preconditioned                  z_t = c_in (x + s n), target (x - c_skip (x + s n)) / c_out
+                                    with the scheduler's own c (Karras et al. 2022, arXiv:2206.00364, table 1)
 """
 
 from __future__ import annotations
@@ -35,48 +36,63 @@ class NoiseSchedule:
 
 
 def schedule_kind(scheduler) -> str:
-    """"flow", "cosine", "epsilon", "v_prediction" or "sample".
+    """"flow", "preconditioned", "epsilon", "v_prediction" or "sample".
 
     Raises AnyGenError("model_load_error") for a scheduler of no known training.
     """
     config, name = scheduler.config, type(scheduler).__name__
     if name.startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction" or config.get("use_flow_sigmas"):
         return "flow"
-    if name == "CosineDPMSolverMultistepScheduler" and config.prediction_type == "v_prediction":
-        return "cosine"
+    if all(hasattr(scheduler, method) for method in ("precondition_inputs", "precondition_noise", "precondition_outputs")):
+        return "preconditioned"
     if hasattr(scheduler, "alphas_cumprod") and config.prediction_type in ("epsilon", "v_prediction", "sample"):
         return config.prediction_type
     raise AnyGenError(
         "model_load_error",
         f"found the scheduler {name} with prediction_type={config.get('prediction_type')!r}; expected a FlowMatch"
-        " scheduler, CosineDPMSolverMultistepScheduler, or one with alphas_cumprod that predicts epsilon, v_prediction or"
-        " sample: without that there is no denoising loss",
+        " scheduler, an EDM scheduler, or one with alphas_cumprod that predicts epsilon, v_prediction or sample: without"
+        " that there is no denoising loss",
     )
 
 
 def draw_noise(scheduler, latents: Tensor, *, generator: torch.Generator) -> NoiseSchedule:
     """Times and noise drawn from `generator`, uniformly over the training's times, the noise after them."""
     kind, size = schedule_kind(scheduler), len(latents)
-    if kind == "cosine":
-        timesteps = torch.rand(size, generator=generator).to(latents.device)
-    else:
-        steps = torch.randint(scheduler.config.num_train_timesteps, (size,), generator=generator).to(latents.device)
+    if kind == "preconditioned":
+        angles = torch.rand(size, generator=generator).to(latents.device) * math.pi / 2
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        return _preconditioned(scheduler, latents, noise, angles)
+    steps = torch.randint(scheduler.config.num_train_timesteps, (size,), generator=generator).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents)
     if kind == "flow":
         sigmas = flow_sigmas(scheduler, steps)
         share = _like(sigmas, latents)
-        timesteps = sigmas * scheduler.config.num_train_timesteps
         noisy, target = (1 - share) * latents + share * noise, noise - latents
-    elif kind == "cosine":
-        angle = _like(timesteps, latents) * math.pi / 2
-        sigmas = angle.tan().flatten()[:: max(1, angle[0].numel())]
-        noisy, target = angle.cos() * latents + angle.sin() * noise, angle.cos() * noise - angle.sin() * latents
+        timesteps = sigmas * scheduler.config.num_train_timesteps
     else:
-        timesteps, kept = steps, _like(scheduler.alphas_cumprod.to(latents.device)[steps], latents)
-        sigmas = (1 - scheduler.alphas_cumprod.to(latents.device)[steps]) ** 0.5
+        alphas = scheduler.alphas_cumprod.to(latents.device)[steps]
+        kept = _like(alphas, latents)
         noisy = kept**0.5 * latents + (1 - kept) ** 0.5 * noise
         target = prediction_target(scheduler, latents, noise, steps)
+        timesteps, sigmas = steps, (1 - alphas) ** 0.5
     return NoiseSchedule(timesteps=timesteps, sigmas=sigmas, noisy=noisy, target=target)
+
+
+def _preconditioned(scheduler, latents: Tensor, noise: Tensor, angles: Tensor) -> NoiseSchedule:
+    """Times uniform in the angle between signal and noise, within the scheduler's range of sigmas."""
+    config = scheduler.config
+    sigmas = (config.sigma_data * angles.tan()).clamp(config.sigma_min, config.sigma_max)
+    sigma = _like(sigmas, latents)
+    sample = latents + sigma * noise
+    one, zero = torch.ones_like(sigma), torch.zeros_like(sigma)
+    skipped = scheduler.precondition_outputs(one, zero, sigma)  # linear in both, so these are c_skip and c_out
+    scaled = scheduler.precondition_outputs(zero, one, sigma)
+    return NoiseSchedule(
+        timesteps=scheduler.precondition_noise(sigmas),
+        sigmas=sigmas,
+        noisy=scheduler.precondition_inputs(sample, sigma),
+        target=(latents - skipped * sample) / scaled,
+    )
 
 
 def flow_sigmas(scheduler, steps: Tensor) -> Tensor:

@@ -85,6 +85,8 @@ def copied(pipeline, **replaced: Any):
     """A shallow copy in which some attributes are others, and absent text parts can be asked for their dtype."""
     copy_of_it = copy.copy(pipeline)
     stand_ins = {name: stand_in(pipeline) for name in absent_stand_ins(pipeline)}
+    if deviation_of(pipeline).classless_features and pipeline.text_encoder is not None:
+        stand_ins["text_encoder"] = features_as_tensor(pipeline.text_encoder)
     copy_of_it.__dict__ |= stand_ins | replaced
     return copy_of_it
 
@@ -102,6 +104,16 @@ def stand_in(pipeline) -> SimpleNamespace:
     return SimpleNamespace(**asked, text_model=SimpleNamespace(**asked))
 
 
+def features_as_tensor(text_encoder) -> SimpleNamespace:
+    """A CLAP model as pipelines before transformers 5 know it: `get_text_features` gives the tensor (N, D)."""
+
+    def get_text_features(*args, **kwargs) -> Tensor:
+        features = text_encoder.get_text_features(*args, **kwargs)
+        return features if isinstance(features, Tensor) else features.pooler_output
+
+    return SimpleNamespace(get_text_features=get_text_features, text_model=text_encoder.text_model)
+
+
 def until_latents(pipeline, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The local variables of the pipeline's `__call__` when it has prepared its latents, which are "latents"."""
     call = undecorated_call(pipeline)
@@ -110,9 +122,12 @@ def until_latents(pipeline, arguments: Mapping[str, Any]) -> dict[str, Any]:
     def stop(*args, **kwargs):
         raise Reached(prepare(runner, *args, **kwargs))
 
-    runner = copied(pipeline, prepare_latents=stop, scheduler=copy.deepcopy(pipeline.scheduler))
+    some_time = torch.ones(())
+    runner = copied(pipeline, prepare_latents=stop, scheduler=forced_scheduler(pipeline.scheduler, some_time, some_time))
     try:
         call(runner, **arguments)
+    except AttributeError as error:  # a part of the text side is not there, or not of the kind that the pipeline expects
+        raise AnyGenError("model_load_error", f"{type(pipeline).__name__}: {error}") from error
     except Reached as reached:
         for frame, _ in traceback.walk_tb(reached.__traceback__):
             if frame.f_code is call.__code__:

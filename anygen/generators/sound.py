@@ -55,10 +55,13 @@ def waveform_to_sample(pipeline, waveform: Tensor) -> Tensor:
 
 
 def log_mel(vocoder_config, waveform: Tensor) -> Tensor:
-    """Waveform (S,) -> natural log of mel magnitudes (S // hop, M), the input of HiFi-GAN vocoders."""
-    hop = math.prod(vocoder_config.upsample_rates)
-    padding = (MEL_FFT - hop) // 2
-    padded = F.pad(waveform[None], (padding, padding + hop), mode="reflect")[0]
+    """Waveform (S,) -> natural log of mel magnitudes (S // hop, M), the input of AudioLDM's HiFi-GAN vocoders.
+
+    Frame t is centred on sample t * hop, with the ends mirrored; silence stands in where there is too little to mirror.
+    """
+    hop, padding = math.prod(vocoder_config.upsample_rates), MEL_FFT // 2
+    mode = "reflect" if len(waveform) > padding else "constant"
+    padded = F.pad(waveform[None], (padding, padding), mode=mode)[0]
     frames = padded.unfold(0, MEL_FFT, hop)[: len(waveform) // hop]
     magnitudes = torch.fft.rfft(frames * torch.hann_window(MEL_FFT)).abs()
     filters = slaney_filters(vocoder_config.sampling_rate, num_fft=MEL_FFT, num_mels=vocoder_config.model_in_dim)
