@@ -71,6 +71,8 @@ def load_stages(work: Path, *, before: str | None = None) -> AnyGenModel:
     for name, stage in STAGES.items():
         if name == before:
             break
+        if before == "output_projectors":
+            continue  # stage 2 shows the model no media, so it may run beside stage 1
         parameters = freeze_for(model, stage)
         with torch.no_grad():
             for key, tensor in load_file(work / f"stage-{name}" / "trained.safetensors").items():
