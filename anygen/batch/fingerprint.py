@@ -10,6 +10,7 @@ from typing import Any
 
 import anygen
 from anygen.hub import find_folder
+from anygen.presets.preset import FOLDER, is_preset
 
 PACKAGES = ("torch", "transformers", "diffusers", "numpy", "Pillow", "av", "soundfile")
 """Libraries that the bytes of a result pass through."""
@@ -23,15 +24,23 @@ def run_fingerprint(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]
     Reads the model's files, which takes seconds a gigabyte; loads none of its libraries.
     Raises `model_load_error` and the hub's errors where there is no such model.
     """
-    folder = find_folder(model)
+    folder, files = _model_files(model)
     root = Path(anygen.__file__).parent
     sources = [path for name in CODE for path in sorted((root / name).glob("*.py"))]
     return {
-        "model": {"name": model, "sha256": files_digest(folder, sorted(_weights_and_configs(folder)))},
+        "model": {"name": model, "sha256": files_digest(folder, files)},
         "parameters": dict(parameters),
         "code": {"anygen": version("anygen"), "sha256": files_digest(root, sources)}
         | {name: version(name) for name in PACKAGES},
     }
+
+
+def _model_files(model: str) -> tuple[Path, list[Path]]:
+    """A folder, and the files there that make a model; of a preset the file that names its parts."""
+    if is_preset(model) and not Path(model).is_dir():
+        return FOLDER, [FOLDER / f"{model}.yaml"]
+    folder = find_folder(model)
+    return folder, sorted(_weights_and_configs(folder))
 
 
 def model_digest(fingerprint: Mapping[str, Any]) -> str:

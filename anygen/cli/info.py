@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import json as json_module
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from anygen.cli.presets import presets
 from anygen.cli.tables import print_table
 from anygen.hub import find_folder
 from anygen.inspection.inventory import Inventory, read_inventory
+from anygen.presets.preset import is_preset
 
 
 def info(
-    model: Annotated[str, typer.Argument(help="'nano', a model folder of any kind, or a hub id.")],
+    model: Annotated[str, typer.Argument(help="'nano', a model folder of any kind, a hub id, or a preset's name.")],
     *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ):
     """List the parts of a model: class, parameters, widths at the joints, what is trained, memory, licences."""
+    if is_preset(model) and not Path(model).is_dir():
+        return presets(model, json=json)
     folder = find_folder(model)
     inventory = read_inventory(folder)
     if json:

@@ -39,3 +39,9 @@ def test_a_published_checkpoint_with_a_mismatch_and_licences(tmp_path, capsys):
         "left": "output_projector.image", "left_width": 10, "right": source, "right_width": 768, "fits": False
     }  # fmt: skip
     assert record["memory_gb"]["float32"] == round(4 * record["num_parameters"] / 1e9, 3)
+
+
+def test_a_presets_name_shows_the_preset(capsys):
+    assert main(["info", "pocket-8gb"]) == 0
+    output = capsys.readouterr().out
+    assert "Qwen/Qwen3-0.6B" in output and "not run here" in output

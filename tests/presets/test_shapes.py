@@ -52,6 +52,19 @@ def test_the_composition_answers_with_every_medium(name, snapshots):
     assert {type(bridge).__name__ for bridge in pipe.model.bridges.values()} == {f"{preset.bridge.capitalize()}Bridge"}
 
 
+def test_a_saved_composition_is_told_by_its_references(snapshots, tmp_path):
+    preset = read_preset("pocket-8gb")
+    sources = {place: snapshots(part.class_name) for place, part in preset.parts.items()}
+    AnyGenPipeline.compose(**preset.compose_arguments(device="cpu") | sources).save_pretrained(tmp_path)
+    found = read_inventory(tmp_path)
+    parts = {part.name: part for part in found.parts}
+    assert found.kind == "anygen" and not found.mismatches
+    assert parts["llm"].source == str(sources["llm"]) and parts["llm"].class_name == "Qwen3ForCausalLM"
+    assert parts["generators/image/unet"].source == str(sources["image"])
+    alone = [read_inventory(source).num_parameters for source in sources.values()]
+    assert found.num_parameters == sum(alone)
+
+
 def test_a_presets_name_is_a_model_name():
     """Offline it gets as far as asking the hub for the pinned LLM."""
     with pytest.raises(AnyGenError, match="Qwen/Qwen3-0.6B") as raised:
