@@ -3,7 +3,8 @@
     config.json              AnyGenConfig: how the parts are joined
     encoder/                 the encoder of every modality that is read; where they are several, encoder/{modality}/ and
                              encoders.json, which says whose is whose; or references
-    llm/                     transformers: LLM and tokenizer, LoRA and trained rows folded in; or reference.json
+    llm/                     transformers: LLM and tokenizer, LoRA and trained rows folded in; or reference.json;
+                             or remote.json, where another program serves it
     projectors.safetensors   input_projectors.{modality}.*, output_projectors.{modality}.*, queries.{modality}
     generators/              one diffusers folder a modality, or references
 
@@ -32,6 +33,8 @@ from anygen.generators import load_generators, save_generators
 from anygen.hub import find_folder
 from anygen.backbones import Backbone
 from anygen.model import AnyGenConfig, AnyGenModel
+from anygen.remote.llm import CONFIG_FILE as REMOTE_FILE
+from anygen.remote.llm import RemoteLLM
 
 CONFIG_FILE, PROJECTORS_FILE, REFERENCE_FILE = "config.json", "projectors.safetensors", "reference.json"
 
@@ -81,8 +84,11 @@ def save_model(model: AnyGenModel, folder: str | Path, *, dtype: torch.dtype | N
             cast_file(path, dtype)
 
 
-def save_backbone(backbone: Backbone, folder: Path) -> None:
+def save_backbone(backbone: Backbone | RemoteLLM, folder: Path) -> None:
     """The LLM and its tokenizer; or of one that is frozen and elsewhere, where that is and what tokens were added."""
+    if isinstance(backbone, RemoteLLM):
+        backbone.save_pretrained(folder)
+        return
     backbone.fold()
     if backbone.source is None:
         backbone.save_pretrained(folder)
@@ -92,8 +98,10 @@ def save_backbone(backbone: Backbone, folder: Path) -> None:
     (folder / REFERENCE_FILE).write_text(json.dumps(reference, indent=2) + "\n", encoding="utf-8")
 
 
-def load_backbone(folder: Path, config: AnyGenConfig) -> Backbone:
+def load_backbone(folder: Path, config: AnyGenConfig) -> Backbone | RemoteLLM:
     """What `save_backbone` wrote; rows of added tokens come with the projectors."""
+    if (folder / REMOTE_FILE).exists():
+        return RemoteLLM.from_pretrained(folder)
     path = folder / REFERENCE_FILE
     if not path.exists():
         return Backbone.from_pretrained(folder, config=config.backbone)

@@ -13,22 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anygen.backbones import Backbone, BackboneConfig
 from anygen.bridges import BRIDGES, BridgeConfig, SignalSpec
 from anygen.encoders import Encoder, load_encoder
 from anygen.encoders.encoder import locate
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Generator
 from anygen.generators.loading import LoadOptions, load_generator
-from anygen.backbones import Backbone, BackboneConfig
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
+from anygen.remote import RemoteGenerator, RemoteLLM, is_remote
 
 NUM_SIGNAL_TOKENS = {"image": 4, "video": 24, "audio": 8}
 """R of a learned bridge, as NExT-GPT has them (section 4.2)."""
 
 Source = str | Path | Any
-"""A repository of the hub (`name/repository`, with `@revision` where wanted), a folder, or the part itself."""
+"""A repository of the hub (`name/repository`, with `@revision` where wanted), a folder, or the part itself; of an LLM or a
+generator also where another program serves it, `openai:http://host:port/v1#model` (`anygen/remote`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Composition:
     """What is joined, and how."""
 
     llm: Source
-    """A decoder-only LLM of transformers, or a `Backbone`."""
+    """An LLM of transformers, a `Backbone`, or a `RemoteLLM`."""
     generators: Mapping[str, Source] = field(default_factory=dict)
     """Modality -> what makes it: a pipeline of diffusers or a `Generator`."""
     encoders: Mapping[str, Source] = field(default_factory=dict)
@@ -48,7 +50,8 @@ class Composition:
     num_signal_tokens: Mapping[str, int] = field(default_factory=lambda: NUM_SIGNAL_TOKENS)
     """Modality -> R: tokens of a run, or queries behind the token that asks."""
     llm_options: Mapping[str, Any] = field(default_factory=dict)
-    """Passed to the LLM's `from_pretrained`: dtype, device_map, quantization_config, attn_implementation."""
+    """Passed to the LLM's `from_pretrained`: dtype, device_map, quantization_config, attn_implementation; to a remote one:
+    the arguments of `RemoteLLM`, e.g. api_key_env, reads."""
     generator_options: Mapping[str, LoadOptions] = field(default_factory=dict)
     """Modality -> how its generator is loaded and run."""
 
@@ -94,6 +97,7 @@ def compose(composition: Composition) -> AnyGenModel:
     encoders = _load_encoders(composition.encoders)
     bridges = composition.bridges
     learned = {modality: bridge for modality, bridge in bridges.items() if bridge.type != "text"}
+    _check_remote(backbone, generators, encoders, learned)
     config = AnyGenConfig(
         backbone=backbone.config,
         signals=_add_signals(backbone, learned, composition.num_signal_tokens),
@@ -105,10 +109,14 @@ def compose(composition: Composition) -> AnyGenModel:
     return AnyGenModel(config, encoders=encoders, backbone=backbone, generators=generators).eval()
 
 
-def load_backbone(source: Source, options: Mapping[str, Any]) -> Backbone:
-    """The LLM with its tokenizer, frozen where it came from a repository or a folder."""
-    if isinstance(source, Backbone):
+def load_backbone(source: Source, options: Mapping[str, Any]) -> Backbone | RemoteLLM:
+    """The LLM with its tokenizer, frozen where it came from a repository or a folder; or a remote one."""
+    if isinstance(source, (Backbone, RemoteLLM)):
+        if options:
+            raise _invalid(f"llm_options: found {', '.join(options)} for an LLM that is there already")
         return source
+    if is_remote(source):
+        return RemoteLLM(source, **options)
     if not isinstance(source, (str, Path)):
         raise _invalid(f"llm: found a {type(source).__name__}; expected a repository, a folder or a Backbone")
     folder, reference = locate(source)
@@ -120,11 +128,27 @@ def load_backbone(source: Source, options: Mapping[str, Any]) -> Backbone:
 
 def _load_generator(source: Source, modality: str, options: LoadOptions | None) -> Generator:
     """One generator, which remembers where it came from."""
+    if is_remote(source):
+        if options is not None:
+            raise _invalid(f"generator_options[{modality!r}]: they are of no use for {source}, which is loaded elsewhere")
+        return RemoteGenerator(source, modality=modality)
     generator = load_generator(source, modality=modality, options=options)
     if isinstance(source, (str, Path)):
         folder, reference = locate(source)
         generator.source = reference or str(folder.resolve())
     return generator
+
+
+def _check_remote(
+    backbone: Backbone | RemoteLLM, generators: Mapping[str, Generator], encoders: Mapping[str, Any], learned: Mapping[str, Any]
+) -> None:
+    """Refuse what would need the inside of a part that is elsewhere."""
+    if isinstance(backbone, RemoteLLM) and (learned or encoders):
+        found = ", ".join([f"the {bridge.type} bridge of {m}" for m, bridge in learned.items()] + [f"an encoder of {m}" for m in encoders])
+        raise _invalid(f"llm: found {found}; a remote LLM takes and gives words: expected text bridges, and reads= for media")
+    for modality, bridge in learned.items():
+        if isinstance(generators[modality], RemoteGenerator):
+            raise _invalid(f"bridge[{modality!r}]: found {bridge.type}; a remote generator reads captions: expected text")
 
 
 def _load_encoders(sources: Mapping[str, Source]) -> dict[str, Encoder]:

@@ -54,6 +54,10 @@ PUBLIC_TEXT: dict[str, str] = {
     "deadline_exceeded": "The request took longer to answer than allowed.",
     "not_ready": "The server is starting or stopping.",
     "url_unreadable": "The address cannot be read.",
+    # Parts that another program serves
+    "remote_unavailable": "A remote part of the model cannot be reached, or is busy.",
+    "remote_refused": "A remote part of the model refused the request.",
+    "remote_bad_reply": "A remote part of the model gave a reply that is none.",
     # The model
     "model_load_error": "The model cannot be loaded.",
     "hub_unavailable": "The model hub cannot be reached.",

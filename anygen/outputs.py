@@ -10,7 +10,20 @@ import numpy as np
 from anygen.media.types import Audio, Video
 
 if TYPE_CHECKING:
+    from anygen.decoding import Segment
     from anygen.generators.generator import Condition
+
+
+@dataclass(kw_only=True, eq=False)
+class Told:
+    """What the LLM said in one reply, before any medium of it is made."""
+
+    segments: list[Segment] = field(default_factory=list)
+    """Words and media in the order they were said."""
+    num_prompt_tokens: int = 0
+    """Tokens that it read, media included; a remote LLM's are those that the other side counted."""
+    num_reply_tokens: int = 0
+    """Tokens that it said, signal tokens included."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

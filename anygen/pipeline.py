@@ -27,8 +27,9 @@ from anygen.media.load import load_part
 from anygen.media.types import MEDIA
 from anygen.messages import Conversation, Part, is_batch, read_conversations
 from anygen.model import AnyGenModel
-from anygen.outputs import AnyGenOutput, OutputPart
+from anygen.outputs import AnyGenOutput, OutputPart, Told
 from anygen.parameters import GenerationParameters, OnStepEnd, check_generator_parameters
+from anygen.remote.llm import RemoteInputs, RemoteLLM
 from anygen.presets import is_preset, read_preset
 from anygen.scheduling import ItemRequest, MediumRequest, answer_requests
 from anygen.seeds import derived_generator, fresh_seed
@@ -109,7 +110,9 @@ class AnyGenPipeline:
             "generators": self.model.generators,
         }
         backbone = self.model.backbone
-        return {"llm": backbone.llm, "tokenizer": backbone.tokenizer} | {k: dict(v.items()) for k, v in groups.items()}
+        is_remote = isinstance(backbone, RemoteLLM)
+        llm = {"llm": backbone} if is_remote else {"llm": backbone.llm, "tokenizer": backbone.tokenizer}
+        return llm | {name: dict(group.items()) for name, group in groups.items()}
 
     def __call__(
         self,
@@ -209,7 +212,7 @@ class AnyGenPipeline:
         def loaded(part: Part) -> list[Part]:
             part = load_part(part)
             if part.type == "video" and part.features is None and part.media.audio is not None:
-                if "audio" in self.model.input_projectors:
+                if "audio" in self.model.input_modalities:
                     return [part, Part(type="audio", media=part.media.audio, where=part.where)]
             return [part]
 
@@ -224,20 +227,27 @@ class AnyGenPipeline:
         """The conversation, without its oldest turns where `truncate` asks for that.
 
         Raises `context_length_exceeded` for one that is too long still, and `modality_not_supported` for a medium that
-        this model does not read.
+        this model does not read. A remote LLM counts its tokens itself, so nothing is left out for one.
         """
+        if isinstance(self.model.backbone, RemoteLLM):
+            self.model.backbone.check_conversation(conversation)
+            return conversation
         if parameters.truncate:
             reserve = min(parameters.max_new_tokens, self.model.backbone.context_length // 2)
             conversation = self.model.truncate(conversation, reserve=reserve)
         self.prepare_inputs([conversation])
         return conversation
 
-    def prepare_inputs(self, conversations: list[Conversation]) -> Inputs:
-        """Token rows that end where the assistant begins to speak."""
+    def prepare_inputs(self, conversations: list[Conversation]) -> Inputs | RemoteInputs:
+        """Token rows that end where the assistant begins to speak; for a remote LLM the conversations themselves."""
+        if isinstance(self.model.backbone, RemoteLLM):
+            return RemoteInputs(conversations=conversations)
         return self.model.collate(conversations, add_generation_prompt=True).to(self.device)
 
-    def encode_media(self, inputs: Inputs) -> Inputs:
-        """Encoder tokens in place of media (steps 2 and 3), one batch a modality."""
+    def encode_media(self, inputs: Inputs | RemoteInputs) -> Inputs | RemoteInputs:
+        """Encoder tokens in place of media (steps 2 and 3), one batch a modality; a remote LLM is sent them as they are."""
+        if isinstance(inputs, RemoteInputs):
+            return inputs
         encoded = {}
         for modality in self.model.input_projectors:
             indices = [i for i, slot in enumerate(inputs.slots) if slot.part.type == modality]
@@ -252,15 +262,15 @@ class AnyGenPipeline:
 
     def decode_replies(
         self,
-        inputs: Inputs,
+        inputs: Inputs | RemoteInputs,
         parameters: list[GenerationParameters],
         seeds: list[int],
         *,
         on_text: OnText | None = None,
         on_medium: OnMedium | None = None,
         on_step: Callable[[], None] | None = None,
-    ) -> list[list[Segment]]:
-        """What the LLM says (steps 4 to 7), each reply with its own parameters."""
+    ) -> list[Told | AnyGenError]:
+        """What the LLM says (steps 4 to 7), each reply with its own parameters. Replies of a remote LLM fail one by one."""
         configs = [
             DecodingConfig(
                 media=given.media, max_new_tokens=given.max_new_tokens, temperature=given.temperature, top_p=given.top_p
@@ -268,8 +278,15 @@ class AnyGenPipeline:
             for given in parameters
         ]
         generators = [derived_generator(seed, "text") for seed in seeds]
-        callbacks = {"on_text": on_text, "on_medium": on_medium, "on_step": on_step}
-        return decode(self.model, inputs, configs=configs, generators=generators, **callbacks)
+        settings = {"configs": configs, "generators": generators}
+        settings |= {"on_text": on_text, "on_medium": on_medium, "on_step": on_step}
+        if isinstance(inputs, RemoteInputs):
+            return self.model.backbone.decode(self.model, inputs, **settings)
+        lengths = inputs.attention_mask.sum(dim=1).tolist()
+        return [
+            Told(segments=reply, num_prompt_tokens=length, num_reply_tokens=sum(len(segment.ids) for segment in reply))
+            for reply, length in zip(decode(self.model, inputs, **settings), lengths, strict=True)
+        ]
 
     def requests_of(
         self, reply: list[Segment], parameters: GenerationParameters, seed: int, item: int

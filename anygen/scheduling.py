@@ -30,7 +30,7 @@ from anygen.decoding import Segment
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition
 from anygen.messages import Conversation
-from anygen.outputs import AnyGenOutput, OutputPart, Signal, converted
+from anygen.outputs import AnyGenOutput, OutputPart, Signal, Told, converted
 from anygen.parameters import GenerationParameters
 from anygen.seeds import derived_generator, fresh_seed
 from anygen.stream import Event, GenerationStarted, GenerationStep, MediumAsked, MediumReady, TextDelta
@@ -127,10 +127,9 @@ class _Item:
     request: ItemRequest
     seed: int
     conversation: Conversation
-    reply: list[Segment] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     media: dict[Segment, list[OutputPart]] = field(default_factory=dict)
     """The candidates of each medium of the reply."""
-    num_prompt_tokens: int = 0
     num_due: int = 0
     """Media that are still to be made."""
     outcome: AnyGenOutput | None = None
@@ -180,12 +179,12 @@ class _Schedule:
     def output(self, item: _Item) -> AnyGenOutput:
         """What a request comes back as."""
         return AnyGenOutput(
-            parts=self.pipeline.assemble(item.reply, item.media),
+            parts=self.pipeline.assemble(item.told.segments, item.media),
             seed=item.seed,
             timings=self.clock.timings,
             provenance=self.pipeline.provenance(item.request.parameters, item.seed),
-            num_prompt_tokens=item.num_prompt_tokens,
-            num_reply_tokens=sum(len(segment.ids) for segment in item.reply),
+            num_prompt_tokens=item.told.num_prompt_tokens,
+            num_reply_tokens=item.told.num_reply_tokens,
         )
 
     # Stages
@@ -216,9 +215,10 @@ class _Schedule:
                 on_medium=lambda row, modality: self.tell_of_medium(items[row], modality),
                 on_step=partial(self.check_wanted, items),
             )
-        lengths = inputs.attention_mask.sum(dim=1).tolist()
-        for item, reply, length in zip(items, replies, lengths, strict=True):
-            item.reply, item.num_prompt_tokens = reply, length
+        for item, told in zip(items, replies, strict=True):
+            item.told = Told() if isinstance(told, AnyGenError) else told
+            if isinstance(told, AnyGenError):
+                self.end(item, told)
 
     def generate_all(self) -> None:
         """Replies to media (steps 8 and 9): the generators side by side, each one batch after the other.
@@ -228,7 +228,7 @@ class _Schedule:
         asked: dict[str, list[MediumRequest]] = {}
         for item in self.items:
             if not item.error:
-                requests = self.pipeline.requests_of(item.reply, item.request.parameters, item.seed, item.index)
+                requests = self.pipeline.requests_of(item.told.segments, item.request.parameters, item.seed, item.index)
                 for request in requests:
                     asked.setdefault(request.modality, []).append(request)
                 item.num_due = len(requests)
@@ -273,8 +273,8 @@ class _Schedule:
             item, parameters = self.items[request.item], self.parameters(request)
             medium = converted(medium, parameters.output_type)
             spec = self.pipeline.model.config.signals.get(modality)
-            asked = {"tokens": spec.tokens, "caption": ""} if spec else {"tokens": (), "caption": request.segment.caption}
-            signal = Signal(**asked, condition=request.condition)
+            tokens, caption = (spec.tokens, "") if spec else ((), request.segment.caption)
+            signal = Signal(tokens=tokens, condition=request.condition, caption=caption)
             part = OutputPart(type=modality, media=medium, candidate=request.candidate, signal=signal)
             item.media.setdefault(request.segment, []).append(part)
             place = request.index * parameters.num_outputs + request.candidate

@@ -179,7 +179,7 @@ def instruct(conversation: Conversation, *, modalities: Sequence[str], instructi
     """
     elements = " ".join(ELEMENT.format(what=WHAT_IT_IS[modality], modality=modality) for modality in modalities)
     told = instructions.replace("{elements}", elements)
-    turns = [replace(turn, parts=tuple(_shown(part, turn.role, modalities) for part in turn.parts)) for turn in conversation]
+    turns = list(escaped(conversation, modalities=modalities))
     if turns[0].role == "system":
         turns[0] = replace(turns[0], parts=(Part(type="text", text=f"{told}\n\n"), *turns[0].parts))
     elif has_system:
@@ -187,6 +187,13 @@ def instruct(conversation: Conversation, *, modalities: Sequence[str], instructi
     else:
         turns[0] = replace(turns[0], parts=(Part(type="text", text=f"{told}\n\n"), *turns[0].parts))
     return tuple(turns)
+
+
+def escaped(conversation: Conversation, *, modalities: Sequence[str]) -> Conversation:
+    """A conversation with the tags of others in other brackets, and the media of the assistant's turns as elements."""
+    return tuple(
+        replace(turn, parts=tuple(_shown(part, turn.role, modalities) for part in turn.parts)) for turn in conversation
+    )
 
 
 def _shown(part: Part, role: str, modalities: Sequence[str]) -> Part:

@@ -37,6 +37,9 @@ STATUS: dict[str, int] = {
     "model_load_error": 500,
     "hub_unavailable": 500,
     "hub_access_denied": 500,
+    "remote_unavailable": 502,
+    "remote_refused": 502,
+    "remote_bad_reply": 502,
 }
 """Of the codes that are not a fault of the request's contents; those are 400."""
 
