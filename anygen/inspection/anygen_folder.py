@@ -21,6 +21,10 @@ TRAINING = {
 """What became of each kind of part when the parts were joined, in the order of the data flow."""
 REFERENCE_FILES = ("reference.json", "encoder.json")
 """In the place of a part's own configuration where the part is elsewhere: what refers to an LLM, and to an encoder."""
+REMOTE_FILE = "remote.json"
+"""In the place of an LLM that another program serves."""
+ENCODERS_FILE = "encoders.json"
+"""Of several encoders: modality -> the modality whose folder it is in."""
 PROJECTORS_FILE = "projectors.safetensors"
 TRUNKS = {"image": "vision", "video": "vision", "audio": "audio"}
 
@@ -55,6 +59,8 @@ def _read_projectors(folder: Path) -> Projectors:
 
 def _model_part(folder: Path, name: str, *, top: Path) -> PartInfo:
     """An encoder or the LLM, which the folder has or refers to."""
+    if (folder / REMOTE_FILE).is_file():
+        return _remote(name, read_config(folder / REMOTE_FILE))
     config = _own_config(folder)
     class_name = next(iter(config.get("architectures") or []), None) or config.get("encoder_type") or "unknown"
     if "source" in config:
@@ -104,6 +110,15 @@ def _reference(name: str, class_name: str, source: str, *, licence: str | None) 
     return PartInfo(
         name=name, class_name=class_name, num_parameters=0, num_bytes=0, training="frozen",
         licence=licence or licence_of_source(source), source=source,
+    )  # fmt: skip
+
+
+def _remote(name: str, config: dict) -> PartInfo:
+    """A part that another program serves."""
+    endpoint = config.get("endpoint", {})
+    return PartInfo(
+        name=name, class_name="served elsewhere", num_parameters=0, num_bytes=0, training="frozen",
+        licence="its own", source=f"{endpoint.get('base_url')}#{endpoint.get('model')}",
     )  # fmt: skip
 
 
@@ -190,7 +205,9 @@ def _ends(tensors: dict[str, TensorHeader]) -> tuple[int | None, int | None]:
 
 def _encoder_width(folder: Path, modality: str) -> int | None:
     places = _encoder_folders(folder)
-    place = places.get("encoder") or places.get(f"encoder/{modality}")
+    owners = folder / "encoder" / ENCODERS_FILE
+    owner = read_config(owners).get(modality, modality) if owners.is_file() else modality
+    place = places.get("encoder") or places.get(f"encoder/{owner}")
     config = _own_config(place) if place else {}
     model = config.get("model", {})
     if config.get("features") == "trunk":
@@ -200,6 +217,8 @@ def _encoder_width(folder: Path, modality: str) -> int | None:
 
 def _llm_width(folder: Path) -> int | None:
     if not (folder / "llm").is_dir():
+        return None
+    if (folder / "llm" / REMOTE_FILE).is_file():
         return None
     config = _own_config(folder / "llm")
     if "source" in config:

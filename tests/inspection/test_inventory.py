@@ -1,6 +1,7 @@
 """What a folder holds, against the models that were saved into it."""
 
 import json
+import shutil
 
 import pytest
 import synthetic_checkpoints as synthetic
@@ -180,3 +181,28 @@ def test_an_llm_that_is_referred_to_and_the_rows_added_to_it(toy_model, tmp_path
     (tmp_path / "llm").rename(tmp_path / "gone")
     gone = {part.name: part for part in read_inventory(tmp_path / "model").parts}["llm"]
     assert gone.num_parameters == 0 and gone.source == str(tmp_path / "llm")
+
+
+def test_an_llm_that_another_program_serves(toy_model, tmp_path):
+    toy_model.save_pretrained(tmp_path)
+    shutil.rmtree(tmp_path / "llm")
+    (tmp_path / "llm").mkdir()
+    endpoint = {"base_url": "http://127.0.0.1:8000/v1", "model": "qwen"}
+    (tmp_path / "llm" / "remote.json").write_text(json.dumps({"endpoint": endpoint}))
+    found = read_inventory(tmp_path)
+    part = next(part for part in found.parts if part.name == "llm")
+    assert (part.source, part.num_parameters) == ("http://127.0.0.1:8000/v1#qwen", 0)
+    assert not any("llm" in (joint.left, joint.right) for joint in found.joints)
+
+
+def test_several_encoders_and_whose_is_whose(toy_model, tmp_path):
+    """As `save_encoders` writes them: pictures and films share one, sounds have another."""
+    toy_model.save_pretrained(tmp_path)
+    (tmp_path / "encoder").rename(tmp_path / "one")
+    for modality in ("image", "audio"):
+        shutil.copytree(tmp_path / "one", tmp_path / "encoder" / modality)
+    (tmp_path / "encoder" / "encoders.json").write_text(json.dumps({"image": "image", "video": "image", "audio": "audio"}))
+    found = read_inventory(tmp_path)
+    assert [part.name for part in found.parts if part.name.startswith("encoder")] == ["encoder/audio", "encoder/image"]
+    width = toy_model.encoders["video"].width("video")
+    assert any(j.right == "input_projectors/video" and j.left_width == width for j in found.joints) and not found.mismatches
