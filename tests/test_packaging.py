@@ -28,7 +28,8 @@ def archives(tmp_path_factory) -> dict[str, set[str]]:
 def test_every_module_and_every_weight_is_in_it(kind, archives):
     weights = [path for path in (ROOT / "anygen" / "nano" / "weights").rglob("*") if path.is_file()]
     modules = (ROOT / "anygen").rglob("*.py")
-    wanted = {path.relative_to(ROOT).as_posix() for path in (*modules, *weights, ROOT / "anygen" / "py.typed")}
+    presets = (ROOT / "anygen" / "presets").glob("*.yaml")
+    wanted = {path.relative_to(ROOT).as_posix() for path in (*modules, *weights, *presets, ROOT / "anygen" / "py.typed")}
     assert any(path.suffix == ".safetensors" for path in weights)
     assert not wanted - archives[kind]
 

@@ -4,11 +4,11 @@ import pytest
 import synthetic_checkpoints as synthetic
 import torch
 
-from anygen.convert.account import read_account
-from anygen.convert.layouts import LAYOUTS, detect_layout
+from anygen.convert.account import Account, read_account
+from anygen.convert.layouts import LAYOUTS, detect_layout, place_of
 from anygen.convert.projectors import convert_input_projector, convert_output_projector
 from anygen.errors import AnyGenError
-from anygen.projectors import build_output_projector
+from anygen.projectors import OutputProjectorConfig, build_output_projector
 
 WRITERS = {"nextgpt-legacy": synthetic.write_legacy, "nextgpt": synthetic.write_new, "gill": synthetic.write_gill}
 
@@ -120,3 +120,21 @@ def test_a_later_stage_replaces_an_earlier_one_and_is_listed(tmp_path):
     assert replaced["mm_input_projector.bin", "lm_head.weight"] == "mm_output_projector.bin holds a later one"
     assert replaced["mm_output_projector.bin", "lm_head.weight"] == "non_lora_trainables.bin holds a later one"
     assert ("non_lora_trainables.bin", "base_model.model.lm_head.weight") not in replaced
+
+
+@pytest.mark.parametrize(
+    ("queries", "width", "millions"), [(77, 768, 31.96), (77, 1024, 32.09), (1, 512, 31.79)], ids=["SD 1.5", "SD 2", "AudioLDM"]
+)
+def test_published_sizes_have_the_published_number_of_parameters(queries, width, millions):
+    with torch.device("meta"):
+        sizes = {"d_model": 512, "nhead": 4, "num_encoder_layers": 4, "num_decoder_layers": 4, "dim_feedforward": 2048}
+        modules = {"fc": torch.nn.Linear(4096, 512), "tfm": torch.nn.Transformer(**sizes), "model": torch.nn.Linear(512, width)}
+        state = {f"{n}.{key}": tensor for n, module in modules.items() for key, tensor in module.state_dict().items()}
+        state["query_embs"] = torch.empty(1, queries, 512)
+    account = Account()
+    for key, tensor in state.items():
+        place = place_of(f"gen_text_hidden_fcs.0.{key}", LAYOUTS["nextgpt-legacy"])
+        account.tensors.setdefault(place.role, {})[place.name] = tensor
+    part = convert_output_projector(account, "image")
+    assert part.config == OutputProjectorConfig() and part.in_dim == 4096
+    assert round(sum(tensor.numel() for tensor in part.state.values()) / 1e6, 2) == millions
