@@ -30,6 +30,8 @@ LIST_MASK = "prompt_embeds_mask"
 WIDTHS = ("joint_attention_dim", "caption_channels", "cap_feat_dim", "text_embed_dim", "text_dim", "cross_attention_dim")
 """What configurations call the width of the text states, the first that is there counts."""
 POOLED_WIDTHS = ("pooled_projection_dim",)
+GENERATED_LENGTH = 8
+"""States that AudioLDM 2's language model adds to a caption (Liu et al. 2023, arXiv:2308.05734)."""
 MAX_TEXT_LENGTH = 1024
 """A tokenizer that states a longer one states none."""
 
@@ -77,6 +79,9 @@ def encode(pipeline, captions: Sequence[str]) -> dict[str, Tensor]:
     Raises AnyGenError("model_load_error") where the text encoders are absent.
     """
     _need_encoders(pipeline)
+    if deviation_of(pipeline).encodes_alone and len(captions) > 1:
+        apart = [encode(pipeline, [caption]) for caption in captions]
+        return {name: torch.cat([each[name] for each in apart]) for name in apart[0]}
     found = until_latents(
         pipeline,
         {"prompt": list(captions), **unguided(pipeline), **deviation_of(pipeline).arguments},
@@ -118,7 +123,7 @@ def declared_shapes(pipeline) -> dict[str, tuple[int, ...]]:
         elif name == "prompt_embeds" and _is_class_label(pipeline):
             shapes[name] = (denoiser_of(pipeline).config.projection_class_embeddings_input_dim,)
         else:
-            shapes[name] = (length, _width(pipeline, name))
+            shapes[name] = (GENERATED_LENGTH if name.startswith("generated") else length, _width(pipeline, name))
     if takes_lists(pipeline):
         shapes[LIST_MASK] = (length,)
     return shapes
@@ -188,9 +193,10 @@ def _padded(tensor: Tensor, length: int, dim: int = 0) -> Tensor:
 def _width(pipeline, name: str) -> int:
     config = denoiser_of(pipeline).config
     width = next((config[key] for key in WIDTHS if config.get(key)), None)
-    if isinstance(width, (list, tuple)) and "attention_mask" in own_condition_names(pipeline):
-        flat = list(dict.fromkeys(each for each in width if isinstance(each, int)))  # AudioLDM2: (GPT-2's, T5's)
-        width = flat[0] if name.startswith("generated") else flat[-1]
+    if isinstance(width, (list, tuple)) and "generated_prompt_embeds" in own_condition_names(pipeline):
+        layers = width[0] if isinstance(width[0], (list, tuple)) else width
+        own = [each for each in layers if each]  # AudioLDM2: (None, GPT-2's, T5's) for each block
+        width = own[0] if name.startswith("generated") else own[-1]
     if not isinstance(width, int):
         raise _unknown(pipeline, f"the width of {name}: none of {', '.join(WIDTHS)} in the denoiser's configuration")
     return width

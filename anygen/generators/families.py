@@ -24,6 +24,8 @@ class Deviation:
     """Condition tensors of the signature that nothing reads."""
     stand_ins: tuple[str, ...] = ()
     """Text parts that are asked for their dtype although the embeddings are given."""
+    encodes_alone: bool = False
+    """Whether captions are read one at a time, since what is made of one depends on the others beside it."""
     classless_features: bool = False
     """Whether it takes what CLAP's `get_text_features` returns for a tensor, as it was before transformers 5."""
     joins_text: bool = False
@@ -71,7 +73,12 @@ FAMILIES: dict[str, Deviation] = {
         stand_ins=("text_encoder",),
         classless_features=True,
     ),
-    "AudioLDM2Pipeline": Deviation(why=DTYPE, stand_ins=("text_encoder_2", "language_model")),
+    "AudioLDM2Pipeline": Deviation(
+        why=f"{DTYPE}; its GPT-2 goes on behind the padding, so what it says changes with the longest text of a batch; the"
+        " null condition is that of the empty text alone, where the pipeline pads it to the length of the prompt",
+        stand_ins=("text_encoder_2", "language_model"),
+        encodes_alone=True,
+    ),
     "StableAudioPipeline": Deviation(
         why="padded states come out of its encoder as zeros and nothing else reads the mask; without a negative prompt"
         " it leads away from zeros that stand for no duration either; it names the end of the sound, not its length",

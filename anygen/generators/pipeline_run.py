@@ -97,10 +97,10 @@ def absent_stand_ins(pipeline) -> list[str]:
 
 
 def stand_in(pipeline) -> SimpleNamespace:
-    """What an absent text encoder is asked for: the dtype and device of the embeddings that replace it."""
+    """What an absent text encoder is asked for: the dtype and device of the embeddings that replace it, and its kind."""
     parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
     place = next(part for part in parts if next(part.parameters(), None) is not None)
-    asked = {"dtype": place.dtype, "device": place.device}
+    asked = {"dtype": place.dtype, "device": place.device, "config": SimpleNamespace(model_type="absent")}
     return SimpleNamespace(**asked, text_model=SimpleNamespace(**asked))
 
 
