@@ -44,7 +44,7 @@ def read_anygen(folder: Path) -> Inventory:
         *_projector_parts(folder, config, projectors, "output_projectors"),
         *_generator_parts(folder),
     ]
-    joints = [*_joints_in(folder, projectors), *_joints_out(folder, config, projectors)]
+    joints = [*_joints_in(folder, config, projectors), *_joints_out(folder, config, projectors)]
     return Inventory(kind="anygen", parts=tuple(parts), joints=tuple(joints))
 
 
@@ -157,12 +157,12 @@ def _generator_entries(folder: Path) -> dict[str, dict]:
     return {modality: entry for modality, entry in entries.items() if isinstance(entry, dict)}
 
 
-def _joints_in(folder: Path, projectors: Projectors) -> list[Joint]:
+def _joints_in(folder: Path, config: dict, projectors: Projectors) -> list[Joint]:
     """Encoder -> input projector -> LLM."""
     llm, joints = _llm_width(folder), []
     for modality, tensors in projectors["input_projectors"].items():
         name = f"input_projectors/{modality}"
-        reads, writes = _ends(tensors)
+        reads, writes = _ends(tensors, config.get("input_projectors", {}).get(modality, {}))
         given = _encoder_width(folder, modality)
         if given and reads:
             joints.append(Joint(left="encoder", left_width=given, right=name, right_width=reads))
@@ -193,14 +193,24 @@ def _joints_out(folder: Path, config: dict, projectors: Projectors) -> list[Join
     return joints
 
 
-def _ends(tensors: dict[str, TensorHeader]) -> tuple[int | None, int | None]:
-    """How wide an input projector's first and last linear layers are, of those that are named `proj`."""
+def _ends(tensors: dict[str, TensorHeader], settings: dict) -> tuple[int | None, int | None]:
+    """How wide the tokens are that an input projector reads and writes, by its first and last linear layers.
+
+    Those with layers of another kind in front of `proj` are left out.
+    """
+    merge, kind = settings.get("merge", 2), settings.get("type")
+    joined = {"linear": 1, "mlp": 1, "transformer": 1, "expand": 1, "concat": merge, "pixel_shuffle": merge**2}
+    if kind not in joined:
+        return None, None
     layers = {
         int(name.split(".")[1]) if name.count(".") == 2 else 0: header.shape
         for name, header in tensors.items()
         if name.startswith("proj.") and name.endswith("weight") and len(header.shape) == 2
     }
-    return (layers[min(layers)][1], layers[max(layers)][0]) if layers else (None, None)
+    if not layers:
+        return None, None
+    split = settings.get("num_queries", 1) if kind == "expand" else 1
+    return layers[min(layers)][1] // joined[kind], layers[max(layers)][0] // split
 
 
 def _encoder_width(folder: Path, modality: str) -> int | None:
@@ -209,6 +219,10 @@ def _encoder_width(folder: Path, modality: str) -> int | None:
     owner = read_config(owners).get(modality, modality) if owners.is_file() else modality
     place = places.get("encoder") or places.get(f"encoder/{owner}")
     config = _own_config(place) if place else {}
+    if config.get("encoder_type") == "transformers":
+        library = Path(config.get("source", place)) / "config.json"
+        own = read_config(library) if library.is_file() else {}
+        return hidden_size(own.get(f"{TRUNKS.get(modality)}_config") or own)
     model = config.get("model", {})
     if config.get("features") == "trunk":
         return (model.get(TRUNKS.get(modality, modality)) or {}).get("width")

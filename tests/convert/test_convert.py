@@ -164,6 +164,36 @@ def test_gill_makes_four_embeddings_of_a_picture(frozen, tmp_path):
     assert (encoder["source"], encoder["read"]) == ("openai/clip-vit-large-patch14", "pooled")
 
 
+def test_gill_reads_a_picture_as_the_original_and_answers_with_one(frozen, tmp_path):
+    from PIL import Image
+    from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
+
+    (tmp_path / "source").mkdir()
+    state = synthetic.write_gill(tmp_path / "source")
+    sizes = {"hidden_size": synthetic.ENCODER, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    clip = CLIPVisionModel(CLIPVisionConfig(**sizes, image_size=16, patch_size=8)).eval()
+    clip.save_pretrained(tmp_path / "clip")
+    processor = CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    processor.save_pretrained(tmp_path / "clip")
+    generators = {"image": frozen.generators["image"]}
+    parts = FrozenParts(llm=frozen.llm, encoder=str(tmp_path / "clip"), generators=generators)
+    convert_checkpoint(tmp_path / "source", tmp_path / "out", frozen=parts, allow_pickle=True)
+    sentences = [joint.sentence for joint in read_inventory(tmp_path / "out").joints]
+    assert sentences[:2] == ["encoder gives 12; input_projectors/image takes 12", "input_projectors/image gives 32; llm takes 32"]
+    pipe = AnyGenPipeline.from_pretrained(tmp_path / "out")
+    picture = Image.effect_noise((16, 16), 80).convert("RGB")
+    encoder = pipe.model.encoders["image"]
+    with torch.no_grad():
+        pooled = clip(**processor(picture, return_tensors="pt")).pooler_output
+        expected = pooled @ state["model.visual_embeddings.weight"].T + state["model.visual_embeddings.bias"]
+        found = pipe.model.input_projectors["image"](encoder("image", encoder.preprocess("image", [picture])))
+    assert torch.allclose(found, expected.reshape(1, 4, synthetic.LLM), atol=1e-4)
+    question = [{"type": "image", "image": picture}, {"type": "text", "text": "draw it"}]
+    messages = [{"role": "user", "content": question}]
+    out = pipe(messages, modalities=["image"], image={"num_inference_steps": 1}, max_new_tokens=30, seed=0)
+    assert [part.type for part in out.parts if part.type != "text"] == ["image"]
+
+
 def test_the_record_names_every_tensor_and_the_card_the_licences(frozen, tmp_path):
     (tmp_path / "source").mkdir()
     state = synthetic.write_gill(tmp_path / "source")
