@@ -135,6 +135,10 @@ def write_script(
             script.runs.append(SignalRun(item=0, start=len(script.ids), length=1 + len(others), part=part))
             script.say([first], learned=True)
             script.say(others, learned=certain_tokens == "learned")
+        elif part.type in backbone.reads:
+            own = backbone.media_ids(part)
+            script.slots.append(MediaSlot(item=0, start=len(script.ids), length=len(own), part=part))
+            script.say(own, learned=False)
         else:
             length = num_tokens(part)
             script.say(backbone.media_start_ids, learned=False)

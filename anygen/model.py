@@ -288,7 +288,7 @@ class AnyGenModel(nn.Module):
     @property
     def input_modalities(self) -> tuple[str, ...]:
         """What the model reads, "text" first."""
-        return ("text", *self.input_projectors)
+        return ("text", *self.backbone.reads, *self.input_projectors)
 
     @property
     def output_modalities(self) -> tuple[str, ...]:

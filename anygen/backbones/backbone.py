@@ -26,6 +26,7 @@ from anygen.backbones.session import Session
 from anygen.backbones.token_rows import TokenRows
 from anygen.backbones.words import Words
 from anygen.errors import AnyGenError
+from anygen.messages import Part
 
 if TYPE_CHECKING:
     from anygen.chat import Inputs
@@ -58,6 +59,8 @@ class Backbone(Words, nn.Module, ABC):
     """What peft calls this kind of LLM."""
     lora_targets: str | list[str] = "all-linear"
     """Layers that get an adapter where nobody says which."""
+    reads: tuple[str, ...] = ()
+    """Media that the LLM reads by itself, without an encoder and an input projector of ours."""
     replies_learned: str = "all"
     """Of a conversation with several replies, which can be learned in one pass: "all", or the "last"."""
 
@@ -157,6 +160,10 @@ class Backbone(Words, nn.Module, ABC):
         self.__dict__.pop("special_token_ids", None)
         self.__dict__.pop("ids_outside_captions", None)
         return ids
+
+    def media_ids(self, part: Part) -> list[int]:
+        """The tokens that stand for a medium that the LLM reads by itself."""
+        raise NotImplementedError(f"{type(self).__name__} reads no {part.type} by itself")
 
     # Tensors
 

@@ -7,25 +7,36 @@ from typing import Any
 
 import torch
 from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    ProcessorMixin,
 )
 
 from anygen.backbones.backbone import Backbone, BackboneConfig
 from anygen.backbones.decoder_only import DecoderOnlyBackbone
 from anygen.backbones.encoder_decoder import EncoderDecoderBackbone
 from anygen.backbones.recurrent import RecurrentBackbone, is_recurrent
+from anygen.backbones.stills import load_processor
+from anygen.backbones.vision_language import VisionLanguageBackbone
 from anygen.errors import AnyGenError
 
 
 def build_backbone(
-    llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, config: BackboneConfig | None = None
+    llm: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast | ProcessorMixin,
+    *,
+    config: BackboneConfig | None = None,
 ) -> Backbone:
-    """An LLM and its tokenizer as the backbone of its kind."""
+    """An LLM and its tokenizer, or a vision-language model and its processor, as the backbone of its kind."""
+    if isinstance(tokenizer, ProcessorMixin):
+        return VisionLanguageBackbone(llm, tokenizer, config=config)
     if llm.config.is_encoder_decoder:
         return EncoderDecoderBackbone(llm, tokenizer, config=config)
     kind = RecurrentBackbone if is_recurrent(llm) else DecoderOnlyBackbone
@@ -50,11 +61,23 @@ def load_backbone(
     settings = {"dtype": torch.float32} | options | {"local_files_only": True, "use_safetensors": True}
     try:
         described = AutoConfig.from_pretrained(folder, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        kind = AutoModelForSeq2SeqLM if described.is_encoder_decoder else AutoModelForCausalLM
+        kind = _kind(described)
+        if kind is AutoModelForImageTextToText:
+            tokenizer = load_processor(folder, described=described)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         llm, report = kind.from_pretrained(folder, output_loading_info=True, **settings)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise AnyGenError("model_load_error", f"{folder}: {error}") from error
     if faults := {name: sorted(map(str, found)) for name, found in report.items() if found}:
         raise AnyGenError("model_load_error", f"{folder}: found {faults}; expected the tensors of its config.json")
     return build_backbone(llm, tokenizer, config=config)
+
+
+def _kind(described: PreTrainedConfig) -> Any:
+    """Which class of transformers reads the LLM."""
+    if described.is_encoder_decoder:
+        return AutoModelForSeq2SeqLM
+    if type(described) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return AutoModelForImageTextToText
+    return AutoModelForCausalLM

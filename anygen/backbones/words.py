@@ -9,6 +9,7 @@ import copy
 import re
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
@@ -76,6 +77,10 @@ class Words:
 
     # The chat template
 
+    def content(self, text: str) -> Any:
+        """The content of a turn as the chat template takes it."""
+        return text
+
     @cached_property
     def chat_template(self) -> str:
         """The tokenizer's own, or `plain_template`."""
@@ -89,7 +94,7 @@ class Words:
         """Whether the chat template knows a system turn; some refuse it."""
         from jinja2.exceptions import TemplateError
 
-        turns = [{"role": role, "content": SENTINEL.format(role)} for role in ("system", "user")]
+        turns = [{"role": role, "content": self.content(SENTINEL.format(role))} for role in ("system", "user")]
         try:
             prompt = self.tokenizer.apply_chat_template(turns, chat_template=self.chat_template, tokenize=False)
         except TemplateError:
@@ -104,7 +109,8 @@ class Words:
         """
         sentinels = iter(map(SENTINEL.format, range(sum(count for _, count in outline))))
         messages = [
-            {"role": role, "content": "".join(next(sentinels) for _ in range(count))} for role, count in outline
+            {"role": role, "content": self.content("".join(next(sentinels) for _ in range(count)))}
+            for role, count in outline
         ]
         prompt = self.tokenizer.apply_chat_template(
             messages, chat_template=self.chat_template, tokenize=False, add_generation_prompt=add_generation_prompt

@@ -1,0 +1,113 @@
+"""Vision-language models: what they see and say is what transformers makes of the same messages, and runs fit in."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_llms import build_model
+from tiny_seers import SEERS
+from transformers import AutoModelForImageTextToText
+
+from anygen.backbones.stills import load_processor
+from anygen.decoding import DecodingConfig, decode
+from anygen.errors import AnyGenError
+from anygen.seeds import derived_generator
+
+RNG = np.random.default_rng(0)
+PICTURES = [Image.fromarray(RNG.integers(0, 256, size, dtype=np.uint8)) for size in ((20, 30, 3), (16, 40, 3), (9, 9, 3))]
+
+
+def asked(*pictures, text="what is it?") -> list[dict]:
+    shown = [{"type": "image", "image": picture} for picture in pictures]
+    return [{"role": "user", "content": [*shown, {"type": "text", "text": text}]}]
+
+
+TALKS = [asked(PICTURES[0]), asked(text="hi"), asked(PICTURES[1], PICTURES[2], text="and these, which one is it?")]
+
+
+@pytest.fixture(scope="module", params=list(SEERS))
+def seer(request, tmp_path_factory):
+    folder = SEERS[request.param](tmp_path_factory.mktemp("vlm"))
+    bare = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    return SimpleNamespace(bare=bare, model=build_model(folder), processor=load_processor(folder, described=bare.config))
+
+
+def say(model, talks, *, media=None):
+    configs = [DecodingConfig(max_new_tokens=20, max_words=4, media=media)] * len(talks)
+    inputs = model.collate(talks, add_generation_prompt=True)
+    return decode(model, inputs, configs=configs, generators=[derived_generator(0, "text") for _ in talks])
+
+
+def theirs_of(seer, talk):
+    """The messages through the processor's own template and call."""
+    text = seer.processor.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
+    pictures = [part["image"] for part in talk[0]["content"] if part["type"] == "image"]
+    return seer.processor(text=[text], images=pictures or None, return_tensors="pt", add_special_tokens=False)
+
+
+@torch.no_grad()
+def test_what_is_seen_is_what_transformers_sees(seer):
+    model = seer.model
+    inputs = model.collate(TALKS, add_generation_prompt=True)
+    session = model.backbone.start(inputs)
+    logits = model.backbone.logits(session.feed(model.embed(inputs), mask=inputs.attention_mask)[:, -1])
+    for row, talk in enumerate(TALKS):
+        expected = seer.bare(**theirs_of(seer, talk)).logits[0, -1]
+        assert torch.allclose(logits[row, : len(expected)], expected, atol=2e-4)
+
+
+@torch.no_grad()
+def test_replies_are_those_of_generate(seer):
+    never = sorted({*seer.model.backbone.special_token_ids} - {seer.model.backbone.end_id})
+    never = [index for index in never if index < seer.bare.get_output_embeddings().weight.shape[0]]
+    for talk, reply in zip(TALKS, say(seer.model, TALKS, media=[]), strict=True):
+        given = theirs_of(seer, talk)
+        theirs = seer.bare.generate(
+            **given, do_sample=False, max_new_tokens=20, suppress_tokens=never, eos_token_id=seer.model.backbone.end_id
+        )[0, given["input_ids"].shape[1] :]
+        said = [index for index in theirs.tolist() if index != seer.model.backbone.end_id]
+        assert [index for segment in reply for index in segment.ids] == said
+
+
+def test_a_row_is_what_it_would_be_alone_and_its_runs_have_states(seer):
+    for talk, reply in zip(TALKS, say(seer.model, TALKS, media=["audio", "image"]), strict=True):
+        (alone,) = say(seer.model, [talk], media=["audio", "image"])
+        assert [segment.type for segment in reply if segment.type != "text"] == ["audio", "image"]
+        for ours, theirs in zip(reply, alone, strict=True):
+            assert ours.ids == theirs.ids
+            if ours.states is not None:
+                assert ours.states.shape == (len(ours.ids), 32) and torch.allclose(ours.states, theirs.states, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_conversation_is_read_as_it_was_said(seer):
+    talk = [*TALKS[2], {"role": "assistant", "content": [{"type": "image", "caption": "a bell"}]}]
+    inputs = seer.model.collate([talk, TALKS[1]])
+    (run,) = inputs.runs
+    session = seer.model.backbone.start(prompt := seer.model.collate([TALKS[2]], add_generation_prompt=True))
+    session.feed(seer.model.embed(prompt), mask=prompt.attention_mask)
+    ids = torch.tensor([seer.model.config.signals["image"].run])
+    states = session.feed(seer.model.embed_ids(ids), mask=torch.ones_like(ids))
+    hidden = seer.model(inputs).hidden_states
+    assert torch.allclose(hidden[0, run.start : run.start + run.length], states[0], atol=2e-4)
+
+
+def test_what_is_seen_matters(seer):
+    (one,), (other,) = say(seer.model, [asked(PICTURES[0])], media=["image"]), say(seer.model, [asked(PICTURES[2])], media=["image"])
+    states = [next(segment.states for segment in reply if segment.type == "image") for reply in (one, other)]
+    assert not torch.allclose(*states, atol=1e-3)
+
+
+def test_other_media_are_refused(seer):
+    assert seer.model.input_modalities == ("text", "image")
+    with pytest.raises(AnyGenError, match="modality_not_supported.*audio"):
+        seer.model.collate([[{"role": "user", "content": [{"type": "audio", "audio": "a.wav"}]}]])
+
+
+def test_the_model_is_saved_with_its_processor(seer, tmp_path):
+    seer.model.backbone.save_pretrained(tmp_path)
+    loaded = type(seer.model.backbone).from_pretrained(tmp_path)
+    assert loaded.image_mark == seer.model.backbone.image_mark
+    assert torch.equal(loaded.llm.get_output_embeddings().weight, seer.model.backbone.llm.get_output_embeddings().weight)

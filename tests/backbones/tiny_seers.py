@@ -1,0 +1,85 @@
+"""Tiny vision-language models with random weights, saved in the layout of the hub, each with its real processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tiny_llms import GROUPED, build_tokenizer
+from transformers import (
+    AddedToken,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from anygen.backbones.stills import stills_only
+
+TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] | upper }}: {% for c in m['content'] %}{% if c['type'] == 'image' %}MARK"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}</s>{% endfor %}{% if add_generation_prompt %}ASSISTANT: {% endif %}"
+)
+
+
+def tokenizer_with(tokens: list[str]):
+    tokenizer = build_tokenizer()
+    tokenizer.add_tokens([AddedToken(token, special=True) for token in tokens], special_tokens=True)
+    return tokenizer
+
+
+def save_llava(folder: Path) -> Path:
+    tokenizer = tokenizer_with(["<image>"])
+    reader = CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    processor = LlavaProcessor(
+        reader, tokenizer, patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=TEMPLATE.replace("MARK", "<image>\n"),
+    )  # fmt: skip
+    seeing = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=8
+    )
+    speaking = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=256, **GROUPED)
+    config = LlavaConfig(
+        vision_config=seeing, text_config=speaking, image_token_index=tokenizer.convert_tokens_to_ids("<image>")
+    )
+    return _save(LlavaForConditionalGeneration, config, processor, folder)
+
+
+def save_qwen(folder: Path) -> Path:
+    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = tokenizer_with(marks)
+    begin, end, image, film = tokenizer.convert_tokens_to_ids(marks)
+    processor = stills_only(Qwen2_5_VLProcessor)(
+        Qwen2VLImageProcessorPil(patch_size=4, merge_size=2, min_pixels=64, max_pixels=1024), tokenizer, None,
+        chat_template=TEMPLATE.replace("MARK", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )  # fmt: skip
+    config = Qwen2_5_VLConfig(
+        vision_config=dict(depth=2, hidden_size=16, intermediate_size=24, num_heads=2, out_hidden_size=32, patch_size=4,
+                           spatial_merge_size=2, window_size=16, fullatt_block_indexes=[1]),
+        text_config=dict(vocab_size=len(tokenizer), max_position_embeddings=256, hidden_size=32, intermediate_size=48,
+                         num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, bos_token_id=0, eos_token_id=2,
+                         rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}),
+        vision_start_token_id=begin, vision_end_token_id=end, image_token_id=image, video_token_id=film,
+    )  # fmt: skip
+    return _save(Qwen2_5_VLForConditionalGeneration, config, processor, folder)
+
+
+def _save(kind, config, processor, folder: Path) -> Path:
+    torch.manual_seed(0)
+    model = kind(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(std=0.3)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+SEERS = {"LLaVA": save_llava, "Qwen2.5-VL": save_qwen}
