@@ -34,7 +34,7 @@ from anygen.generators.generator import Condition, Generator, StepCallback, is_m
 from anygen.generators.latents import encode_samples
 from anygen.generators.noise_schedule import draw_noise, prediction_target
 from anygen.generators.pipeline_folder import load_pipeline, save_pipeline
-from anygen.generators.pipeline_output import modality_of
+from anygen.generators.pipeline_output import check_pipeline, modality_of
 from anygen.generators.pipeline_run import absent_stand_ins, copied, predict, until_latents
 from anygen.generators.sound import fitted_waveform, sampling_rate_of, waveform_to_sample
 from anygen.media.types import Audio, Video
@@ -60,7 +60,7 @@ class DiffusionGenerator(Generator):
 
     def __init__(self, pipeline: diffusers.DiffusionPipeline, **settings: int | float):
         super().__init__()
-        self.check_pipeline(pipeline)
+        check_pipeline(pipeline, modality=self.modality)
         self.pipeline = pipeline
         self.pipeline.set_progress_bar_config(disable=True)
         self.modules_of_pipeline = nn.ModuleDict(
@@ -77,23 +77,6 @@ class DiffusionGenerator(Generator):
             detail = f"found the settings {', '.join(unknown)} for {type(pipeline).__name__}; expected some of "
             raise AnyGenError("invalid_parameter", detail + ", ".join(self.own_names))
         self.settings_given = settings
-
-    @classmethod
-    def check_pipeline(cls, pipeline: diffusers.DiffusionPipeline) -> None:
-        """Refuse what cannot be driven, with the class and what it lacks."""
-        name, parameters = type(pipeline).__name__, call_parameters(pipeline)
-        if "prompt_embeds" not in parameters:
-            raise AnyGenError("model_load_error", f"{name}.__call__ takes no prompt_embeds; expected a pipeline that does")
-        required = [n for n, p in parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-        if needed := [n for n in required if n not in ("self", "prompt")]:
-            detail = f"{name}.__call__ cannot do without {', '.join(needed)}; expected a pipeline led by text alone"
-            raise AnyGenError("model_load_error", detail)
-        if not hasattr(pipeline, "prepare_latents") or getattr(pipeline, "scheduler", None) is None:
-            raise AnyGenError("model_load_error", f"{name} has no scheduler or no prepare_latents; expected both")
-        if modality_of(pipeline) != cls.modality:
-            detail = f"{name} returns {modality_of(pipeline)}; expected a pipeline of the modality {cls.modality}"
-            raise AnyGenError("model_load_error", detail)
-        denoiser_of(pipeline)
 
     # What it takes: read from the pipeline, once
 
