@@ -24,13 +24,16 @@ from anygen.media.types import MEDIA
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
 from anygen.remote import RemoteGenerator, RemoteLLM, is_remote
+from anygen.retrieval import RetrievalGenerator, Retrieve
+from anygen.retrieval.generator import PREFIX, is_index
 
 NUM_SIGNAL_TOKENS = {"image": 4, "video": 24, "audio": 8}
 """R of a learned bridge, as NExT-GPT has them (section 4.2)."""
 
 Source = str | Path | Any
 """A repository of the hub (`name/repository`, with `@revision` where wanted), a folder, or the part itself; of an LLM or a
-generator also where another program serves it, `openai:http://host:port/v1#model` (`anygen/remote`)."""
+generator also where another program serves it, `openai:http://host:port/v1#model` (`anygen/remote`); of a generator also an
+index of media to find them in, `index:FOLDER` (`anygen/retrieval`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +57,15 @@ class Composition:
     the arguments of `RemoteLLM`, e.g. api_key_env, reads."""
     generator_options: Mapping[str, LoadOptions] = field(default_factory=dict)
     """Modality -> how its generator is loaded and run."""
+    retrieve: Mapping[str, Retrieve] = field(default_factory=dict)
+    """Modality -> the index in which its media are looked for before one is made."""
 
     def __post_init__(self):
-        for name in ("generators", "encoders", "generator_options"):
+        for name in ("generators", "encoders", "generator_options", "retrieve"):
             if unknown := sorted(set(getattr(self, name)) - set(MEDIA)):
                 raise _invalid(f"{name}: found {', '.join(unknown)}; expected some of {', '.join(MEDIA)}")
+        if missing := sorted(set(self.retrieve) - set(self.generators)):
+            raise _invalid(f"retrieve: found {', '.join(missing)}, for which no generator is given; alone, an index is a generator")
         if not self.generators and not self.encoders:
             raise _invalid("found an LLM alone; name one generator or encoder at least")
         for modality, bridge in self.bridges.items():
@@ -94,6 +101,10 @@ def compose(composition: Composition) -> AnyGenModel:
         modality: _load_generator(source, modality, composition.generator_options.get(modality))
         for modality, source in composition.generators.items()
     }
+    for modality, wanted in composition.retrieve.items():
+        generators[modality] = RetrievalGenerator(
+            wanted.index, modality=modality, otherwise=generators[modality], min_similarity=wanted.min_similarity
+        )
     encoders = _load_encoders(composition.encoders)
     bridges = composition.bridges
     learned = {modality: bridge for modality, bridge in bridges.items() if bridge.type != "text"}
@@ -128,10 +139,12 @@ def load_backbone(source: Source, options: Mapping[str, Any]) -> Backbone | Remo
 
 def _load_generator(source: Source, modality: str, options: LoadOptions | None) -> Generator:
     """One generator, which remembers where it came from."""
-    if is_remote(source):
+    if is_remote(source) or is_index(source):
         if options is not None:
-            raise _invalid(f"generator_options[{modality!r}]: they are of no use for {source}, which is loaded elsewhere")
-        return RemoteGenerator(source, modality=modality)
+            raise _invalid(f"generator_options[{modality!r}]: found some for {source}, which is no pipeline of diffusers")
+        if is_remote(source):
+            return RemoteGenerator(source, modality=modality)
+        return RetrievalGenerator(source.removeprefix(PREFIX), modality=modality)
     generator = load_generator(source, modality=modality, options=options)
     if isinstance(source, (str, Path)):
         folder, reference = locate(source)

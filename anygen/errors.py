@@ -59,6 +59,7 @@ PUBLIC_TEXT: dict[str, str] = {
     "remote_refused": "A remote part of the model refused the request.",
     "remote_bad_reply": "A remote part of the model gave a reply that is none.",
     # The model
+    "index_stale": "A file of the media index has changed or is gone.",
     "model_load_error": "The model cannot be loaded.",
     "hub_unavailable": "The model hub cannot be reached.",
     "hub_access_denied": "The model hub refused access.",

@@ -22,6 +22,7 @@ from anygen.cli.convert import convert
 from anygen.cli.demo import demo
 from anygen.cli.evaluate import evaluate
 from anygen.cli.generate import generate
+from anygen.cli.index import index
 from anygen.cli.info import info
 from anygen.cli.presets import presets
 from anygen.cli.serve import serve
@@ -30,7 +31,7 @@ from anygen.errors import AnyGenError
 
 COMMANDS = {
     "generate": generate, "batch": batch, "chat": chat, "demo": demo, "train": train, "eval": evaluate, "info": info,
-    "presets": presets, "convert": convert, "serve": serve,
+    "presets": presets, "convert": convert, "index": index, "serve": serve,
 }
 
 

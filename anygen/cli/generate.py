@@ -1,6 +1,6 @@
 """`anygen generate`: one request, its reply as files and as a record of `results.jsonl`.
 
-    words, --image, --video, --audio -> one user turn -> AnyGenPipeline -> out/{id}_{position}.{png,mp4,wav} + record
+    words, --image, --video, --audio -> one user turn -> AnyGenPipeline (composing.py says which) -> out/{id}_{position}.{png,mp4,wav} + record
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from anygen.cli import exit_codes
-from anygen.cli.request import MODALITIES, Request, answer, load_pipeline, parse_modalities, summary
+from anygen.cli.composing import SOURCES, ModelChoice, load_choice
+from anygen.cli.request import MODALITIES, Request, answer, parse_modalities, summary
 
 
 def generate(
@@ -25,7 +26,18 @@ def generate(
         str | None,
         typer.Option(help=f"What to answer with, comma-separated, of {', '.join(MODALITIES)}; default: the model decides."),
     ] = None,
-    model: Annotated[str, typer.Option(help="'nano', a model folder or a hub id.")] = "nano",
+    model: Annotated[
+        str | None, typer.Option(help="'nano', a preset, a model folder or a hub id.", show_default="nano")
+    ] = None,
+    llm: Annotated[str | None, typer.Option(help=f"Compose a model around this LLM: {SOURCES}.")] = None,
+    image_model: Annotated[str | None, typer.Option(help="What makes its pictures, likewise; or index:FOLDER.")] = None,
+    video_model: Annotated[str | None, typer.Option(help="What makes its films, likewise.")] = None,
+    audio_model: Annotated[str | None, typer.Option(help="What makes its sounds, likewise.")] = None,
+    bridge: Annotated[str, typer.Option(help="What joins them: text, or untrained signal, query or blend.")] = "text",
+    device: Annotated[str | None, typer.Option(help="Where composed parts go.", show_default="an accelerator, or cpu")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Their precision.", show_default="bfloat16; float32 on cpu")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The environment variable with the key of remote parts.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save the composition here, for --model.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.", show_default="the model's own")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale.", show_default="the model's own")] = None,
@@ -37,6 +49,12 @@ def generate(
     why), 130 interrupted, 1 anything else.
     """
     modalities = parse_modalities(to)
+    makers = {"image": image_model, "video": video_model, "audio": audio_model}
+    choice = ModelChoice(
+        model=model, llm=llm, generators={kind: source for kind, source in makers.items() if source}, bridge=bridge,
+        device=device, dtype=dtype, api_key_env=api_key_env, save=save,
+    )  # fmt: skip
+    choice.check()
     media = {"image": image, "video": video, "audio": audio}
     content = [{"type": kind, kind: str(path)} for kind, paths in media.items() for path in paths or ()]
     content += [{"type": "text", "text": text}] if text else []
@@ -45,7 +63,8 @@ def generate(
     parameters = {"num_inference_steps": steps, "guidance_scale": guidance}
     parameters = {name: value for name, value in parameters.items() if value is not None}
 
-    request = Request(content=content, modalities=modalities, model=model, seed=seed, parameters=parameters)
-    record, _ = answer(load_pipeline(model), request, folder=out)
+    pipeline, name = load_choice(choice)
+    request = Request(content=content, modalities=modalities, model=name, seed=seed, parameters=parameters)
+    record, _ = answer(pipeline, request, folder=out)
     typer.echo(record.to_json() if json else summary(record, folder=out))
     raise typer.Exit(exit_codes.OK if record.status == "ok" else exit_codes.ITEMS_FAILED)

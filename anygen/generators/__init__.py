@@ -24,12 +24,14 @@ def generator_classes() -> dict[str, type[Generator]]:
     """Every generator class by the name that a model folder stores; adding one is adding a line here."""
     from anygen.generators.diffusion import AudioGenerator, ImageGenerator, VideoGenerator
     from anygen.remote.generator import RemoteGenerator
+    from anygen.retrieval.generator import RetrievalGenerator
 
     return {
         "ImageGenerator": ImageGenerator,
         "VideoGenerator": VideoGenerator,
         "AudioGenerator": AudioGenerator,
         "RemoteGenerator": RemoteGenerator,
+        "RetrievalGenerator": RetrievalGenerator,
     }
 
 

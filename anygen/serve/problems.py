@@ -37,6 +37,7 @@ STATUS: dict[str, int] = {
     "model_load_error": 500,
     "hub_unavailable": 500,
     "hub_access_denied": 500,
+    "index_stale": 500,
     "remote_unavailable": 502,
     "remote_refused": 502,
     "remote_bad_reply": 502,
