@@ -90,8 +90,10 @@ def save_llm(family: str, folder: Path, *, tokenizer: PreTrainedTokenizerFast | 
     return folder
 
 
-def build_model(folder: Path, *, counts: dict[str, int] | None = None, bridge: str = "signal") -> AnyGenModel:
-    """An LLM from its folder with untrained bridges; no generator is with it."""
+def build_model(
+    folder: Path, *, counts: dict[str, int] | None = None, bridge: str = "signal", generators: dict | None = None
+) -> AnyGenModel:
+    """An LLM from its folder with untrained bridges, to generators where there are some."""
     backbone = Backbone.from_pretrained(folder, config=UNMARKED)
     signals, num_queries = {}, 0
     for modality, count in (counts or {"image": 4, "audio": 3}).items():
@@ -107,7 +109,7 @@ def build_model(folder: Path, *, counts: dict[str, int] | None = None, bridge: s
         backbone=UNMARKED,
         signals=signals,
         output_projectors=dict.fromkeys(signals, small),
-        conditions=dict.fromkeys(signals, SPEC),
+        conditions={m: generators[m].condition_spec if generators else SPEC for m in signals},
         bridges={} if bridge == "signal" else dict.fromkeys(signals, BridgeConfig(type=bridge)),
     )
-    return AnyGenModel(config, encoders={}, backbone=backbone).eval()
+    return AnyGenModel(config, encoders={}, backbone=backbone, generators=generators).eval()
