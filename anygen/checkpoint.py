@@ -9,7 +9,8 @@
     generators/              one diffusers folder a modality, or references
 
 A frozen part that came from a repository or a folder is referred to (`name/repository@commit`, or the path) and not
-copied; of a referred LLM the rows of its added tokens are among the projectors, as llm.embedding and llm.head.
+copied; of a referred LLM the rows of its added tokens are among the projectors, as llm.embedding and llm.head. Paths are
+written absolute; one that is not, of an LLM or a generator, is seen from the folder of the file that it stands in.
 
 Reading is strict: an unknown key, a missing, surplus, misshapen or non-finite tensor is a `model_load_error` that names
 the file, the key, and what was found and expected. Half precision on disk becomes float32 in memory.
@@ -30,7 +31,7 @@ from anygen.encoders import load_encoders, save_encoders
 from anygen.encoders.encoder import config_from_dict, read_json
 from anygen.errors import AnyGenError
 from anygen.generators import load_generators, save_generators
-from anygen.hub import find_folder
+from anygen.hub import find_folder, seen_from
 from anygen.backbones import Backbone
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.remote.llm import CONFIG_FILE as REMOTE_FILE
@@ -108,9 +109,10 @@ def load_backbone(folder: Path, config: AnyGenConfig) -> Backbone | RemoteLLM:
     reference = read_json(path)
     if set(reference) != {"source", "added_tokens"}:
         raise AnyGenError("model_load_error", f"{path}: found the keys {sorted(reference)}; expected source and added_tokens")
-    backbone = Backbone.from_pretrained(find_folder(reference["source"]), config=config.backbone)
+    source = seen_from(folder, reference["source"])
+    backbone = Backbone.from_pretrained(find_folder(source), config=config.backbone)
     backbone.add_tokens(reference["added_tokens"])
-    backbone.source = reference["source"]
+    backbone.source = source
     return backbone
 
 

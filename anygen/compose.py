@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from anygen.backbones import Backbone, BackboneConfig
-from anygen.bridges import BRIDGES, BridgeConfig, SignalSpec
+from anygen.bridges import BRIDGES, INSTRUCTIONS, BridgeConfig, SignalSpec
 from anygen.encoders import Encoder, load_encoder
 from anygen.encoders.encoder import locate
 from anygen.errors import AnyGenError
@@ -57,6 +57,8 @@ class Composition:
     the arguments of `RemoteLLM`, e.g. api_key_env, reads."""
     generator_options: Mapping[str, LoadOptions] = field(default_factory=dict)
     """Modality -> how its generator is loaded and run."""
+    instructions: str = INSTRUCTIONS
+    """What the LLM is told about captions; `{elements}` stands for one sentence a modality, see `bridges/markup.py`."""
     retrieve: Mapping[str, Retrieve] = field(default_factory=dict)
     """Modality -> the index in which its media are looked for before one is made."""
 
@@ -66,6 +68,8 @@ class Composition:
                 raise _invalid(f"{name}: found {', '.join(unknown)}; expected some of {', '.join(MEDIA)}")
         if missing := sorted(set(self.retrieve) - set(self.generators)):
             raise _invalid(f"retrieve: found {', '.join(missing)}, for which no generator is given; alone, an index is a generator")
+        if "{elements}" not in self.instructions:
+            raise _invalid("instructions: found no {elements} in them; expected where the LLM is told of its media")
         if not self.generators and not self.encoders:
             raise _invalid("found an LLM alone; name one generator or encoder at least")
         for modality, bridge in self.bridges.items():
@@ -116,6 +120,7 @@ def compose(composition: Composition) -> AnyGenModel:
         output_projectors=dict.fromkeys(learned, composition.output_projector),
         conditions={modality: generators[modality].condition_spec for modality in learned},
         bridges={modality: bridge for modality, bridge in bridges.items() if bridge.type != "signal"},
+        instructions=composition.instructions,
     )
     return AnyGenModel(config, encoders=encoders, backbone=backbone, generators=generators).eval()
 
@@ -152,6 +157,17 @@ def _load_generator(source: Source, modality: str, options: LoadOptions | None) 
     return generator
 
 
+def name_of(composition: Composition) -> str:
+    """What a composition is called in records: where its LLM and its generators are, or their classes."""
+    names = []
+    for source in (composition.llm, *composition.generators.values()):
+        if isinstance(source, (RemoteLLM, RemoteGenerator)):
+            names.append(source.remote.endpoint.source)
+        else:
+            names.append(str(source) if isinstance(source, (str, Path)) else type(source).__name__)
+    return " + ".join(names)
+
+
 def _check_remote(
     backbone: Backbone | RemoteLLM, generators: Mapping[str, Generator], encoders: Mapping[str, Any], learned: Mapping[str, Any]
 ) -> None:
@@ -160,8 +176,13 @@ def _check_remote(
         found = ", ".join([f"the {bridge.type} bridge of {m}" for m, bridge in learned.items()] + [f"an encoder of {m}" for m in encoders])
         raise _invalid(f"llm: found {found}; a remote LLM takes and gives words: expected text bridges, and reads= for media")
     for modality, bridge in learned.items():
-        if isinstance(generators[modality], RemoteGenerator):
+        generator = generators[modality]
+        maker = generator.otherwise if isinstance(generator, RetrievalGenerator) else generator
+        if isinstance(maker, RemoteGenerator):
             raise _invalid(f"bridge[{modality!r}]: found {bridge.type}; a remote generator reads captions: expected text")
+        if not maker.is_differentiable:
+            name = type(maker).__name__
+            raise _invalid(f"bridge[{modality!r}]: found {bridge.type}; no gradient reaches what {name} reads: expected text")
 
 
 def _load_encoders(sources: Mapping[str, Source]) -> dict[str, Encoder]:
@@ -172,6 +193,7 @@ def _load_encoders(sources: Mapping[str, Source]) -> dict[str, Encoder]:
         if isinstance(source, (str, Path)):
             if str(source) not in loaded:
                 loaded[str(source)] = load_encoder(source)
+                loaded[str(source)].source = loaded[str(source)].source or str(Path(source).resolve())
             source = loaded[str(source)]
         if not isinstance(source, Encoder):
             raise _invalid(f"encoders[{modality!r}]: found a {type(source).__name__}; expected an Encoder, or where one is")

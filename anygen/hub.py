@@ -28,6 +28,12 @@ def find_folder(source: str | Path, *, allow_pickle: bool = False) -> Path:
     return _fetch(repository, revision or None, HUB_FILES + PICKLED_FILES if allow_pickle else HUB_FILES)
 
 
+def seen_from(folder: Path, source: str) -> str:
+    """A source that a file in `folder` names: a path below or beside it made absolute, anything else as it is."""
+    nearby = folder / source
+    return str(nearby.resolve()) if nearby.is_dir() else source
+
+
 def _fetch(repository: str, revision: str | None, files: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError

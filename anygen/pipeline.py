@@ -62,7 +62,8 @@ class AnyGenPipeline:
         """Join published parts, which need no training with text bridges (the default); see `anygen/compose.py`.
 
         Args:
-            llm: a repository of the hub (`name/repository`, `@revision` where wanted), a folder, or a `Backbone`.
+            llm: a repository of the hub (`name/repository`, `@revision` where wanted), a folder, a `Backbone`, or a
+                `RemoteLLM` ("openai:http://127.0.0.1:8000/v1#model").
             encoders: modality -> encoder, likewise.
             settings: `image`, `video`, `audio`: what makes them, likewise or as a pipeline of diffusers; `bridge`: "text",
                 "signal", "query" or "blend", for all or by modality; the other fields of `Composition`.
@@ -70,7 +71,7 @@ class AnyGenPipeline:
         Raises:
             AnyGenError: `model_load_error` naming the part, `hub_unavailable`, `hub_access_denied`, `invalid_parameter`.
         """
-        from anygen.compose import Composition, compose
+        from anygen.compose import Composition, compose, name_of
 
         generators = {modality: settings.pop(modality) for modality in MEDIA if settings.get(modality) is not None}
         names = [field.name for field in fields(Composition)]
@@ -78,8 +79,7 @@ class AnyGenPipeline:
             expected = ", ".join((*MEDIA, *names))
             raise AnyGenError("invalid_parameter", f"compose: found {', '.join(unknown)}; expected some of {expected}")
         composition = Composition(llm=llm, generators=generators, encoders=encoders or {}, **settings)
-        named = [source for source in (llm, *generators.values()) if isinstance(source, (str, Path))]
-        return cls(compose(composition), name=" + ".join(map(str, named)))
+        return cls(compose(composition), name=name_of(composition))
 
     def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
         """Write a folder that `from_pretrained` reads back bit by bit; `dtype` sets another precision on disk."""

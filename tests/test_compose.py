@@ -1,9 +1,11 @@
 """Compositions of parts in the hub's own layouts: built, used, saved as references, loaded; and what is refused."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from PIL import Image
 
 from anygen import AnyGenPipeline
 from anygen.errors import AnyGenError
@@ -87,3 +89,35 @@ def test_a_tokenizer_without_template_and_padding_is_given_plain_ones(toy_model_
     assert backbone.pad_id == backbone.end_id
     opening, closing = backbone.template_ids((("user", 1),), add_generation_prompt=True)
     assert backbone.tokenizer.decode(opening) == "User: " and backbone.tokenizer.decode(closing).endswith("\nAssistant: ")
+
+
+def test_an_encoder_is_referred_to_and_the_llm_is_told_what_the_user_wants(parts, toy_model_maker, tmp_path):
+    toy_model_maker().encoders["image"].save_pretrained(tmp_path / "encoder")
+    settings = {"encoders": {"image": tmp_path / "encoder"}, "instructions": "Media: {elements} Nothing else."}
+    pipe = AnyGenPipeline.compose(llm=parts / "llm", image=parts / "image", **settings)
+    assert pipe.name == f"{parts / 'llm'} + {parts / 'image'}"
+    pipe.save_pretrained(tmp_path / "model")
+    assert not list((tmp_path / "model/encoder").rglob("*.safetensors"))
+    again = AnyGenPipeline.from_pretrained(tmp_path / "model")
+    asked = [{"role": "user", "content": [{"type": "image", "image": Image.new("RGB", (8, 8))}, {"type": "text", "text": "again"}]}]
+    steps = {"modalities": ["image"], "seed": 0, "image": {"num_inference_steps": 1}}
+    first, second = pipe(asked, **steps), again(asked, **steps)
+    assert first.images[0].tobytes() == second.images[0].tobytes()
+    told = again.model.backbone.decode_text(again.model.write_script("go", add_generation_prompt=True).ids)
+    assert "Media: For a picture write <image>what it shows</image>. Nothing else." in told
+    with pytest.raises(AnyGenError, match="found no {elements}"):
+        AnyGenPipeline.compose(llm=parts / "llm", image=parts / "image", instructions="Draw!")
+
+
+def test_folders_may_be_moved_together(parts, tmp_path):
+    shutil.copytree(parts, tmp_path / "all")
+    pipe = AnyGenPipeline.compose(llm=tmp_path / "all/llm", image=tmp_path / "all/image")
+    pipe.save_pretrained(tmp_path / "all/model")
+    for path, key in (("llm/reference.json", "../../llm"), ("generators/config.json", "../../image")):
+        file = tmp_path / "all/model" / path
+        found = json.loads(file.read_text())
+        (found if "source" in found else found["image"])["source"] = key
+        file.write_text(json.dumps(found))
+    (tmp_path / "all").rename(tmp_path / "moved")
+    again = AnyGenPipeline.from_pretrained(tmp_path / "moved/model")
+    assert again("a bell", modalities=["image"], seed=0, image={"num_inference_steps": 1}).images

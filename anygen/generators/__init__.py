@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anygen.errors import AnyGenError
+from anygen.hub import seen_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def generator_classes() -> dict[str, type[Generator]]:
     """Every generator class by the name that a model folder stores; adding one is adding a line here."""
     from anygen.generators.diffusion import AudioGenerator, ImageGenerator, VideoGenerator
+    from anygen.generators.musicgen import MusicgenGenerator
+    from anygen.generators.speech import SpeechT5Generator, VitsGenerator
     from anygen.remote.generator import RemoteGenerator
     from anygen.retrieval.generator import RetrievalGenerator
 
@@ -30,6 +33,9 @@ def generator_classes() -> dict[str, type[Generator]]:
         "ImageGenerator": ImageGenerator,
         "VideoGenerator": VideoGenerator,
         "AudioGenerator": AudioGenerator,
+        "MusicgenGenerator": MusicgenGenerator,
+        "VitsGenerator": VitsGenerator,
+        "SpeechT5Generator": SpeechT5Generator,
         "RemoteGenerator": RemoteGenerator,
         "RetrievalGenerator": RetrievalGenerator,
     }
@@ -68,8 +74,9 @@ def load_generators(folder: str | Path) -> dict[str, Generator]:
     for modality, entry in json.loads(path.read_text(encoding="utf-8")).items():
         if {"source"} <= set(entry) <= {"source", "settings"}:
             options = LoadOptions(settings=entry.get("settings", {}))
-            generators[modality] = load_generator(entry["source"], modality=modality, options=options)
-            generators[modality].source = entry["source"]
+            source = seen_from(folder, entry["source"])
+            generators[modality] = load_generator(source, modality=modality, options=options)
+            generators[modality].source = source
             continue
         if set(entry) != {"class", "shared"} or entry["class"] not in classes:
             raise AnyGenError(
