@@ -5,6 +5,7 @@ One function a class; a preset that names a class without one fails its test.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from anygen.nano.tokenizer import train_tokenizer
@@ -94,7 +95,19 @@ LLMS = {
 }
 
 
+SEERS = {"LlavaForConditionalGeneration": "LLaVA", "Qwen2_5_VLForConditionalGeneration": "Qwen2.5-VL"}
+"""Classes whose snapshots, with processors, are those of `tests/backbones/tiny_seers.py`."""
+
+
 def save_llm(class_name: str, folder: Path) -> None:
     """Write a tiny LLM of a class with its tokenizer."""
+    if class_name in SEERS:
+        import tiny_seers
+
+        tiny_seers.SEERS[SEERS[class_name]](folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["text_config"]["max_position_embeddings"] = 1024  # room for the instructions of a text bridge
+        (folder / "config.json").write_text(json.dumps(config))
+        return
     LLMS[class_name]().save_pretrained(folder)
     tokenizer().save_pretrained(folder)
