@@ -138,6 +138,9 @@ class Backbone(Words, nn.Module, ABC):
     def add_tokens(self, tokens: Sequence[str]) -> list[int]:
         """New special tokens and their ids. Their rows begin as the mean of the others and a little noise of their own.
 
+        Where the matrices have no rows left they grow, by so many that their number stays a multiple of 64 or 8 if it was
+        one: tensor cores want that. Rows that no token has are the mean, and are never said.
+
         Raises `model_load_error` where the tokenizer has one of them already, as something else than a special token.
         """
         vocabulary = self.tokenizer.get_vocab()
@@ -147,12 +150,15 @@ class Backbone(Words, nn.Module, ABC):
         self.tokenizer.add_tokens([AddedToken(t, special=True, normalized=False) for t in fresh], special_tokens=True)
         matrices = {id(m.weight): m for m in (self.llm.get_input_embeddings(), self.llm.get_output_embeddings())}
         means = [(matrix.weight.float().mean(dim=0), matrix.weight.float().std()) for matrix in matrices.values()]
-        if len(self.tokenizer) > self.llm.get_input_embeddings().weight.shape[0]:
-            self.llm.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
+        rows = self.llm.get_input_embeddings().weight.shape[0]
+        if len(self.tokenizer) > rows:
+            multiple = next(number for number in (64, 8, 1) if rows % number == 0)
+            self.llm.resize_token_embeddings(len(self.tokenizer), pad_to_multiple_of=multiple, mean_resizing=False)
         ids = self.tokenizer.convert_tokens_to_ids(list(tokens))
         new = self.tokenizer.convert_tokens_to_ids(fresh)
         matrices = {id(m.weight): m for m in (self.llm.get_input_embeddings(), self.llm.get_output_embeddings())}
         for matrix, (mean, deviation) in zip(matrices.values(), means, strict=True):
+            matrix.weight[rows:] = mean.to(matrix.weight.dtype)
             for index in new:
                 noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(index)).to(mean)
                 matrix.weight[index] = (mean + 0.1 * deviation * noise).to(matrix.weight.dtype)
@@ -206,11 +212,15 @@ class Backbone(Words, nn.Module, ABC):
         `targets`: names of layers, or "all-linear"; None for those of this kind of LLM.
         """
         from peft import LoraConfig, inject_adapter_in_model
+        from transformers.pytorch_utils import Conv1D
 
         self.source = None  # what is saved is no longer what was loaded
         targets = self.lora_targets if targets is None else targets
         names = targets if isinstance(targets, str) else list(targets)
-        lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=names, task_type=self.task)
+        transposed = any(isinstance(module, Conv1D) for module in self.llm.modules())  # GPT-2
+        lora = LoraConfig(
+            r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=names, task_type=self.task, fan_in_fan_out=transposed
+        )
         inject_adapter_in_model(lora, self.llm)
 
     @torch.no_grad()
