@@ -2,8 +2,8 @@
 
     llm, image=, video=, audio= -> load each -> bridges between them -> AnyGenModel
 
-With text bridges, the default, nothing needs training: the LLM writes captions (`bridges/markup.py`). Learned bridges and
-input projectors are built with random weights, to be trained by the stages of `training/stages.py`.
+With text bridges, the default, nothing needs training: the LLM writes captions (`bridges/markup.py`). Learned bridges
+and input projectors are built with random weights, to be trained by the stages of `training/stages.py`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ NUM_SIGNAL_TOKENS = {"image": 4, "video": 24, "audio": 8}
 """R of a learned bridge, as NExT-GPT has them (section 4.2)."""
 
 Source = str | Path | Any
-"""A repository of the hub (`name/repository`, with `@revision` where wanted), a folder, or the part itself; of an LLM or a
-generator also where another program serves it, `openai:http://host:port/v1#model` (`anygen/remote`); of a generator also an
-index of media to find them in, `index:FOLDER` (`anygen/retrieval`)."""
+"""A repository of the hub (`name/repository`, with `@revision` where wanted), a folder, or the part itself; of an LLM
+or a generator also where another program serves it, `openai:http://host:port/v1#model` (`anygen/remote`); of a
+generator also an index of media to find them in, `index:FOLDER` (`anygen/retrieval`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,8 @@ class Composition:
     generators: Mapping[str, Source] = field(default_factory=dict)
     """Modality -> what makes it: a pipeline of diffusers or a `Generator`."""
     encoders: Mapping[str, Source] = field(default_factory=dict)
-    """Modality -> what reads it, an `Encoder` or where one is. Its input projector has to be trained before it is of use."""
+    """Modality -> what reads it, an `Encoder` or where one is. Its input projector has to be trained before it is of
+    use."""
     bridge: str | Mapping[str, str | BridgeConfig] = "text"
     """A key of `BRIDGES`, for every modality or for each."""
     input_projector: InputProjectorConfig = field(default_factory=InputProjectorConfig)
@@ -53,8 +54,8 @@ class Composition:
     num_signal_tokens: Mapping[str, int] = field(default_factory=lambda: NUM_SIGNAL_TOKENS)
     """Modality -> R: tokens of a run, or queries behind the token that asks."""
     llm_options: Mapping[str, Any] = field(default_factory=dict)
-    """Passed to the LLM's `from_pretrained`: dtype, device_map, quantization_config, attn_implementation; to a remote one:
-    the arguments of `RemoteLLM`, e.g. api_key_env, reads."""
+    """Passed to the LLM's `from_pretrained`: dtype, device_map, quantization_config, attn_implementation; to a remote
+    one: the arguments of `RemoteLLM`, e.g. api_key_env, reads."""
     generator_options: Mapping[str, LoadOptions] = field(default_factory=dict)
     """Modality -> how its generator is loaded and run."""
     instructions: str = INSTRUCTIONS
@@ -67,7 +68,9 @@ class Composition:
             if unknown := sorted(set(getattr(self, name)) - set(MEDIA)):
                 raise _invalid(f"{name}: found {', '.join(unknown)}; expected some of {', '.join(MEDIA)}")
         if missing := sorted(set(self.retrieve) - set(self.generators)):
-            raise _invalid(f"retrieve: found {', '.join(missing)}, for which no generator is given; alone, an index is a generator")
+            raise _invalid(
+                f"retrieve: found {', '.join(missing)}, for which no generator is given; alone, an index is a generator"
+            )
         if "{elements}" not in self.instructions:
             raise _invalid("instructions: found no {elements} in them; expected where the LLM is told of its media")
         if not self.generators and not self.encoders:
@@ -97,8 +100,9 @@ def compose(composition: Composition) -> AnyGenModel:
     """Load what is not loaded yet, and join it.
 
     Raises:
-        AnyGenError: `model_load_error` for a part that does not load, or that is of no use here, by name; `hub_unavailable`
-            and `hub_access_denied`; `invalid_parameter` for a composition that names things that do not exist.
+        AnyGenError: `model_load_error` for a part that does not load, or that is of no use here, by name;
+            `hub_unavailable` and `hub_access_denied`; `invalid_parameter` for a composition that names things that do
+            not exist.
     """
     backbone = load_backbone(composition.llm, composition.llm_options)
     generators = {
@@ -146,7 +150,9 @@ def _load_generator(source: Source, modality: str, options: LoadOptions | None) 
     """One generator, which remembers where it came from."""
     if is_remote(source) or is_index(source):
         if options is not None:
-            raise _invalid(f"generator_options[{modality!r}]: found some for {source}, which is no pipeline of diffusers")
+            raise _invalid(
+                f"generator_options[{modality!r}]: found some for {source}, which is no pipeline of diffusers"
+            )
         if is_remote(source):
             return RemoteGenerator(source, modality=modality)
         return RetrievalGenerator(source.removeprefix(PREFIX), modality=modality)
@@ -169,20 +175,32 @@ def name_of(composition: Composition) -> str:
 
 
 def _check_remote(
-    backbone: Backbone | RemoteLLM, generators: Mapping[str, Generator], encoders: Mapping[str, Any], learned: Mapping[str, Any]
+    backbone: Backbone | RemoteLLM,
+    generators: Mapping[str, Generator],
+    encoders: Mapping[str, Any],
+    learned: Mapping[str, Any],
 ) -> None:
     """Refuse what would need the inside of a part that is elsewhere."""
     if isinstance(backbone, RemoteLLM) and (learned or encoders):
-        found = ", ".join([f"the {bridge.type} bridge of {m}" for m, bridge in learned.items()] + [f"an encoder of {m}" for m in encoders])
-        raise _invalid(f"llm: found {found}; a remote LLM takes and gives words: expected text bridges, and reads= for media")
+        found = ", ".join(
+            [f"the {bridge.type} bridge of {m}" for m, bridge in learned.items()]
+            + [f"an encoder of {m}" for m in encoders]
+        )
+        raise _invalid(
+            f"llm: found {found}; a remote LLM takes and gives words: expected text bridges, and reads= for media"
+        )
     for modality, bridge in learned.items():
         generator = generators[modality]
         maker = generator.otherwise if isinstance(generator, RetrievalGenerator) else generator
         if isinstance(maker, RemoteGenerator):
-            raise _invalid(f"bridge[{modality!r}]: found {bridge.type}; a remote generator reads captions: expected text")
+            raise _invalid(
+                f"bridge[{modality!r}]: found {bridge.type}; a remote generator reads captions: expected text"
+            )
         if not maker.is_differentiable:
             name = type(maker).__name__
-            raise _invalid(f"bridge[{modality!r}]: found {bridge.type}; no gradient reaches what {name} reads: expected text")
+            raise _invalid(
+                f"bridge[{modality!r}]: found {bridge.type}; no gradient reaches what {name} reads: expected text"
+            )
 
 
 def _load_encoders(sources: Mapping[str, Source]) -> dict[str, Encoder]:
@@ -196,7 +214,9 @@ def _load_encoders(sources: Mapping[str, Source]) -> dict[str, Encoder]:
                 loaded[str(source)].source = loaded[str(source)].source or str(Path(source).resolve())
             source = loaded[str(source)]
         if not isinstance(source, Encoder):
-            raise _invalid(f"encoders[{modality!r}]: found a {type(source).__name__}; expected an Encoder, or where one is")
+            raise _invalid(
+                f"encoders[{modality!r}]: found a {type(source).__name__}; expected an Encoder, or where one is"
+            )
         source.check_modality(modality)
         encoders[modality] = source
     return encoders

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Bring your own models
 #
-# Any chat LLM and any text-conditioned pipelines of diffusers, joined to one system that answers with words, pictures and
-# sounds, without training. Everything below is tiny and random, saved in the layouts of the hub, so that it runs offline in
-# seconds on a laptop: what it says and shows is noise, how it is put together is what you would do with
+# Any chat LLM and any text-conditioned pipelines of diffusers, joined to one system that answers with words, pictures
+# and sounds, without training. Everything below is tiny and random, saved in the layouts of the hub, so that it runs
+# offline in seconds on a laptop: what it says and shows is noise, how it is put together is what you would do with
 #
-#     AnyGenPipeline.compose(llm="Qwen/Qwen3-4B-Instruct-2507", image="stabilityai/sdxl-turbo", audio="cvssp/audioldm-s-full-v2")
+#     AnyGenPipeline.compose(llm="Qwen/Qwen3-4B-Instruct-2507", image="stabilityai/sdxl-turbo")
 #
 # Run it as it is (`python demos/compose.py`), or cell by cell in an editor that knows `# %%`.
 
@@ -30,8 +30,12 @@ torch.manual_seed(0)
 
 # %% An LLM
 words = ByteLevelBPETokenizer()
-words.train_from_iterator(["a red bell on grass", "the sound of a bell"], vocab_size=300, special_tokens=["<pad>", "<end>"])
-tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words._tokenizer, eos_token="<end>", pad_token="<pad>")
+words.train_from_iterator(
+    ["a red bell on grass", "the sound of a bell"], vocab_size=300, special_tokens=["<pad>", "<end>"]
+)
+tokenizer = transformers.PreTrainedTokenizerFast(
+    tokenizer_object=words._tokenizer, eos_token="<end>", pad_token="<pad>"
+)
 tokenizer.model_max_length = 2048
 tokenizer.chat_template = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}{{ eos_token }}{% endfor %}"
@@ -74,7 +78,13 @@ def denoiser(**more) -> diffusers.UNet2DConditionModel:
     )  # fmt: skip
 
 
-SMALL = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+SMALL = {
+    "vocab_size": 300,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
 
 # %% Pictures
 pictures = diffusers.StableDiffusionPipeline(

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from anygen import AnyGenPipeline
-from anygen.errors import AnyGenError
 from anygen.backbones import build_backbone
+from anygen.errors import AnyGenError
 from anygen.projectors import OutputProjectorConfig
 
 SMALL = OutputProjectorConfig(hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=32)
@@ -88,7 +88,9 @@ def test_a_tokenizer_without_template_and_padding_is_given_plain_ones(toy_model_
     backbone = build_backbone(model.backbone.llm, tokenizer, config=model.backbone.config)
     assert backbone.pad_id == backbone.end_id
     opening, closing = backbone.template_ids((("user", 1),), add_generation_prompt=True)
-    assert backbone.tokenizer.decode(opening) == "User: " and backbone.tokenizer.decode(closing).endswith("\nAssistant: ")
+    assert backbone.tokenizer.decode(opening) == "User: " and backbone.tokenizer.decode(closing).endswith(
+        "\nAssistant: "
+    )
 
 
 def test_an_encoder_is_referred_to_and_the_llm_is_told_what_the_user_wants(parts, toy_model_maker, tmp_path):
@@ -99,7 +101,12 @@ def test_an_encoder_is_referred_to_and_the_llm_is_told_what_the_user_wants(parts
     pipe.save_pretrained(tmp_path / "model")
     assert not list((tmp_path / "model/encoder").rglob("*.safetensors"))
     again = AnyGenPipeline.from_pretrained(tmp_path / "model")
-    asked = [{"role": "user", "content": [{"type": "image", "image": Image.new("RGB", (8, 8))}, {"type": "text", "text": "again"}]}]
+    asked = [
+        {
+            "role": "user",
+            "content": [{"type": "image", "image": Image.new("RGB", (8, 8))}, {"type": "text", "text": "again"}],
+        }
+    ]
     steps = {"modalities": ["image"], "seed": 0, "image": {"num_inference_steps": 1}}
     first, second = pipe(asked, **steps), again(asked, **steps)
     assert first.images[0].tobytes() == second.images[0].tobytes()

@@ -5,8 +5,10 @@
 The LLM is told so in a system turn. Rules, the same for a reply that is decoded here and for one that came from afar:
 
 - an element is `<modality>caption</modality>`, its names in lower case, without spaces or attributes;
-- a caption holds no "<": an element that is nested in another, or that is cut off, is closed where the "<" or the end is;
-- an element without a caption, of an unknown modality or of one that is not made here, and a stray closing tag are words;
+- a caption holds no "<": an element that is nested in another, or that is cut off, is closed where the "<" or the end
+  is;
+- an element without a caption, of an unknown modality or of one that is not made here, and a stray closing tag are
+  words;
 - what a user or a system turn says is never markup: its tags are shown to the LLM in other brackets.
 """
 
@@ -171,7 +173,9 @@ def escape(text: str) -> str:
     return _TAG.sub("\u2039\\1\\2\u203a", text)
 
 
-def instruct(conversation: Conversation, *, modalities: Sequence[str], instructions: str, has_system: bool) -> Conversation:
+def instruct(
+    conversation: Conversation, *, modalities: Sequence[str], instructions: str, has_system: bool
+) -> Conversation:
     """A conversation as the LLM is shown it: told of the markup, tags of others escaped, its own media as elements.
 
     The instructions go in front of the system turn there is, or become one, or where the chat template knows none

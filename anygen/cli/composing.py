@@ -1,6 +1,6 @@
 """Which model a command runs: `--model`, or one composed from `--llm` and what makes each medium.
 
-    --llm, --image-model, --video-model, --audio-model, --bridge -> AnyGenPipeline.compose -> AnyGenPipeline
+--llm, --image-model, --video-model, --audio-model, --bridge -> AnyGenPipeline.compose -> AnyGenPipeline
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class ModelChoice:
         composed |= {f"--{modality}-model": True for modality in self.generators}
         if self.llm is None:
             if stray := [name for name, given in composed.items() if given]:
-                raise typer.BadParameter(f"found {', '.join(stray)} without --llm; a composition needs an LLM", param_hint=stray[0])
+                raise typer.BadParameter(
+                    f"found {', '.join(stray)} without --llm; a composition needs an LLM", param_hint=stray[0]
+                )
             return
         if self.model is not None:
             raise typer.BadParameter("found --model and --llm; expected one of them", param_hint="--llm")
@@ -89,7 +91,13 @@ def compose_arguments(choice: ModelChoice) -> dict[str, Any]:
         llm_options = {"api_key_env": choice.api_key_env}
     else:
         llm_options = {"dtype": dtype} | ({} if device == "cpu" else {"device_map": device})
-    return {"llm": choice.llm, **generators, "bridge": choice.bridge, "llm_options": llm_options, "generator_options": options}
+    return {
+        "llm": choice.llm,
+        **generators,
+        "bridge": choice.bridge,
+        "llm_options": llm_options,
+        "generator_options": options,
+    }
 
 
 def placement(choice: ModelChoice) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """`anygen generate`: one request, its reply as files and as a record of `results.jsonl`.
 
-    words, --image, --video, --audio -> one user turn -> AnyGenPipeline (composing.py says which) -> out/{id}_{position}.{png,mp4,wav} + record
+words, --image, --video, --audio -> one user turn -> AnyGenPipeline (composing.py says which) ->
+out/{id}_{position}.{png,mp4,wav} + record
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def generate(
     audio: Annotated[list[Path] | None, typer.Option(help="A sound to play to it; may be repeated.")] = None,
     to: Annotated[
         str | None,
-        typer.Option(help=f"What to answer with, comma-separated, of {', '.join(MODALITIES)}; default: the model decides."),
+        typer.Option(
+            help=f"What to answer with, comma-separated, of {', '.join(MODALITIES)}; default: the model decides."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="'nano', a preset, a model folder or a hub id.", show_default="nano")
@@ -34,9 +37,13 @@ def generate(
     video_model: Annotated[str | None, typer.Option(help="What makes its films, likewise.")] = None,
     audio_model: Annotated[str | None, typer.Option(help="What makes its sounds, likewise.")] = None,
     bridge: Annotated[str, typer.Option(help="What joins them: text, or untrained signal, query or blend.")] = "text",
-    device: Annotated[str | None, typer.Option(help="Where composed parts go.", show_default="an accelerator, or cpu")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where composed parts go.", show_default="an accelerator, or cpu")
+    ] = None,
     dtype: Annotated[str | None, typer.Option(help="Their precision.", show_default="bfloat16; float32 on cpu")] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="The environment variable with the key of remote parts.")] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="The environment variable with the key of remote parts.")
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Save the composition here, for --model.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.", show_default="the model's own")] = None,

@@ -1,6 +1,6 @@
 """`anygen index DIR --out INDEX`: media of a folder, embedded, so that replies can be found instead of made.
 
-    DIR -> anygen.retrieval.build_index -> INDEX/{index.json, items.jsonl, embeddings.safetensors}
+DIR -> anygen.retrieval.build_index -> INDEX/{index.json, items.jsonl, embeddings.safetensors}
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def index(
         raise typer.Exit(exit_codes.ITEMS_FAILED if stale else exit_codes.OK)
     modalities = [each for each in parse_modalities(only) or MEDIA if each != "text"]
     with CountBar() as bar:
-        built = build_index(source, encoder=model, modalities=modalities, on_file=lambda n, total: bar.show("ok", n, total))
+        built = build_index(
+            source, encoder=model, modalities=modalities, on_file=lambda n, total: bar.show("ok", n, total)
+        )
     for path, reason in built.skipped.items():
         say(f"left out {path}: {reason}")
     counts = Counter(item.modality for item in built.index.items)

@@ -24,9 +24,11 @@ from anygen.errors import AnyGenError
 if TYPE_CHECKING:
     import httpx
 
+TRUSTED_ENV = "ANYGEN_REMOTE_URLS"
+"""The environment variable with the addresses, comma-separated, that saved models may talk to beside this machine."""
 DIALECTS = ("openai", "anygen")
-"""What a source begins with that names an endpoint: OpenAI's own fields, as vLLM, vLLM-Omni and SGLang have them, or those
-of `anygen serve`, which groups the parameters of generators and makes sounds that are no speech."""
+"""What a source begins with that names an endpoint: OpenAI's own fields, as vLLM, vLLM-Omni and SGLang have them, or
+those of `anygen serve`, which groups the parameters of generators and makes sounds that are no speech."""
 WORTH_RETRYING = (408, 425, 429, 500, 502, 503, 504)
 BACKOFF_SECONDS = 0.5
 """Before the second try; doubled before each further one, and a little by chance."""
@@ -80,17 +82,28 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise _invalid(f"base_url: found {_bare(self.base_url)!r}; expected http://host:port/v1 or https://host/v1")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise _invalid("base_url: found a user, a query or a fragment in it; expected an address alone: a key goes by api_key_env")
+            raise _invalid(
+                "base_url: found a user, a query or a fragment in it; expected an address alone (api_key_env)"
+            )
         if self.dialect not in DIALECTS:
             raise _invalid(f"dialect: found {self.dialect!r}; expected one of {', '.join(DIALECTS)}")
         if not self.model:
-            raise _invalid("model: found none; expected what the endpoint calls its model, e.g. openai:http://host/v1#model")
+            raise _invalid(
+                "model: found none; expected what the endpoint calls its model, e.g. openai:http://host/v1#model"
+            )
         if self.deadline_seconds <= 0 or self.max_tries < 1 or self.max_reply_bytes < 1:
             raise _invalid("deadline_seconds, max_tries and max_reply_bytes: expected numbers above 0")
         if self.key_over_http not in ("refused", "allowed"):
             raise _invalid(f"key_over_http: found {self.key_over_http!r}; expected refused or allowed")
-        if self.api_key_env and self.key_over_http == "refused" and parts.scheme == "http" and not _is_here(parts.hostname):
-            raise _invalid(f"api_key_env: a key would go to {parts.hostname} unencrypted; expected https, or key_over_http='allowed'")
+        if (
+            self.api_key_env
+            and self.key_over_http == "refused"
+            and parts.scheme == "http"
+            and not _is_here(parts.hostname)
+        ):
+            raise _invalid(
+                f"api_key_env: a key would go to {parts.hostname} unencrypted; use https, or key_over_http='allowed'"
+            )
 
     @classmethod
     def read(cls, source: str, **settings: Any) -> Endpoint:
@@ -106,12 +119,22 @@ class Endpoint:
         """As `read` takes it."""
         return f"{self.dialect}:{self.base_url}#{self.model}"
 
+    def check_trusted(self, *, where: str) -> None:
+        """For an endpoint that a saved model names, not the caller: raise `model_load_error` unless it is on this
+        machine, or the user has named it in `ANYGEN_REMOTE_URLS`. Else a downloaded model could send prompts, and keys
+        of the environment, wherever it likes."""
+        trusted = [url.strip().rstrip("/") for url in os.environ.get(TRUSTED_ENV, "").split(",")]
+        if not _is_here(urlsplit(self.base_url).hostname) and self.base_url not in trusted:
+            advice = f"if you trust that, set {TRUSTED_ENV}={self.base_url}"
+            raise AnyGenError("model_load_error", f"{where}: this model talks to {self.base_url}; {advice}")
+
     def post(self, path: str, body: dict[str, Any], *, check: Callable[[], None] | None = None) -> Reply:
         """Send JSON and read the reply whole; `check` is called now and then, and may raise to give up.
 
         Raises:
-            AnyGenError: `remote_unavailable` (no connection, or busy at every try), `deadline_exceeded`, `remote_refused` (a
-                status that trying again won't change), `remote_bad_reply` (too large, or not what it says).
+            AnyGenError: `remote_unavailable` (no connection, or busy at every try), `deadline_exceeded`,
+                `remote_refused` (a status that trying again won't change), `remote_bad_reply` (too large, or not what
+                it says).
         """
         return self._call("POST", path, body, check=check)
 
@@ -120,8 +143,8 @@ class Endpoint:
         return self._call("GET", path, None, check=check)
 
     def lines(self, path: str, body: dict[str, Any], *, check: Callable[[], None] | None = None) -> Iterator[str]:
-        """Send JSON and read a reply line by line as it comes; raises as `post` does. Only what comes before the first line
-        is tried again."""
+        """Send JSON and read a reply line by line as it comes; raises as `post` does. Only what comes before the first
+        line is tried again."""
         ends_at = time.monotonic() + self.deadline_seconds
         with self._opened("POST", path, body, ends_at=ends_at, check=check) as response:
             rest = b""
@@ -139,24 +162,32 @@ class Endpoint:
             return Reply(content=content, content_type=response.headers.get("content-type", ""))
 
     @contextmanager
-    def _opened(self, method: str, path: str, body: Any, *, ends_at: float, check: Callable[[], None] | None) -> Iterator[httpx.Response]:
+    def _opened(
+        self, method: str, path: str, body: Any, *, ends_at: float, check: Callable[[], None] | None
+    ) -> Iterator[httpx.Response]:
         """The first successful response among the tries, its body still to be read."""
         import httpx
 
         key = self._key()
-        headers = {"Accept-Encoding": "identity", "User-Agent": "anygen"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        headers = {"Accept-Encoding": "identity", "User-Agent": "anygen"} | (
+            {"Authorization": f"Bearer {key}"} if key else {}
+        )
         fresh = httpx.Limits(max_keepalive_connections=0)  # a busy server may have closed what was kept alive
         with httpx.Client(trust_env=False, follow_redirects=False, headers=headers, limits=fresh) as client:
             for attempt in range(1, self.max_tries + 1):
                 if check:
                     check()
-                request = client.build_request(method, f"{self.base_url}/{path}", json=body, timeout=self._left(ends_at))
+                request = client.build_request(
+                    method, f"{self.base_url}/{path}", json=body, timeout=self._left(ends_at)
+                )
                 try:
                     response = client.send(request, stream=True)
                 except httpx.TimeoutException as error:
                     raise self._late() from error
                 except httpx.TransportError as error:
-                    fault = AnyGenError("remote_unavailable", f"{self.base_url}: {type(error).__name__}; is it served there?")
+                    fault = AnyGenError(
+                        "remote_unavailable", f"{self.base_url}: {type(error).__name__}; is it served there?"
+                    )
                     pause = BACKOFF_SECONDS * 2 ** (attempt - 1)
                 else:
                     if response.is_success:
@@ -179,12 +210,17 @@ class Endpoint:
 
         size, claimed = 0, response.headers.get("content-length", "")
         if claimed.isdecimal() and int(claimed) > self.max_reply_bytes:
-            raise AnyGenError("remote_bad_reply", f"found a reply of {claimed} bytes; at most {self.max_reply_bytes} are read")
+            raise AnyGenError(
+                "remote_bad_reply", f"found a reply of {claimed} bytes; at most {self.max_reply_bytes} are read"
+            )
         try:
             for chunk in response.iter_raw():
                 size += len(chunk)
                 if size > self.max_reply_bytes:
-                    raise AnyGenError("remote_bad_reply", f"the reply goes on after {self.max_reply_bytes} bytes, the most that is read")
+                    raise AnyGenError(
+                        "remote_bad_reply",
+                        f"the reply goes on after {self.max_reply_bytes} bytes, the most that is read",
+                    )
                 self._left(ends_at)
                 if check:
                     check()
@@ -192,13 +228,17 @@ class Endpoint:
         except httpx.TimeoutException as error:
             raise self._late() from error
         except httpx.TransportError as error:
-            raise AnyGenError("remote_bad_reply", f"{self.base_url}: the reply broke off ({type(error).__name__})") from error
+            raise AnyGenError(
+                "remote_bad_reply", f"{self.base_url}: the reply broke off ({type(error).__name__})"
+            ) from error
 
     def _key(self) -> str | None:
         if self.api_key_env is None:
             return None
         if not (key := os.environ.get(self.api_key_env)):
-            raise _invalid(f"api_key_env: the environment variable {self.api_key_env} is not set; expected the key in it")
+            raise _invalid(
+                f"api_key_env: the environment variable {self.api_key_env} is not set; expected the key in it"
+            )
         return key
 
     def _refusal(self, response: httpx.Response, key: str | None) -> AnyGenError:
@@ -240,12 +280,14 @@ class Endpoint:
 
 
 def endpoint_of(where: str | Endpoint, *, model: str, **settings: Any) -> Endpoint:
-    """An endpoint from what the remote parts are given: one that is made, a source as on a command line, or an address and a
-    model. Raises `invalid_parameter`, also for settings that would be dropped."""
+    """An endpoint from what the remote parts are given: one that is made, a source as on a command line, or an address
+    and a model. Raises `invalid_parameter`, also for settings that would be dropped."""
     if isinstance(where, Endpoint) or is_remote(where):
         if model or (settings and isinstance(where, Endpoint)):
             found = ", ".join(["model"] * bool(model) + list(settings))
-            raise _invalid(f"found {found} beside {where if isinstance(where, str) else 'an Endpoint'}, which says so itself")
+            raise _invalid(
+                f"found {found} beside {where if isinstance(where, str) else 'an Endpoint'}, which says so itself"
+            )
         return where if isinstance(where, Endpoint) else Endpoint.read(where, **settings)
     return Endpoint(base_url=where.rstrip("/"), model=model, **settings)
 

@@ -2,9 +2,9 @@
 
     Condition {"caption": (N, 4096) UTF-8} --POST images/generations | audio/speech | videos--> N media
 
-Its condition is the caption itself, so a text bridge alone reaches it: there is no denoiser here to train against. Media
-are read within the bounds of `anygen/media/limits.py`; one that comes as an address, not as data, is refused, since nothing is
-fetched from a place that the caller did not name.
+Its condition is the caption itself, so a text bridge alone reaches it: there is no denoiser here to train against.
+Media are read within the bounds of `anygen/media/limits.py`; one that comes as an address, not as data, is refused,
+since nothing is fetched from a place that the caller did not name.
 """
 
 from __future__ import annotations
@@ -46,14 +46,16 @@ class RemoteGeneratorConfig:
     parameters: dict[str, int | float] = field(default_factory=dict)
     """Sampling parameters that callers may set, with their defaults, e.g. {"num_inference_steps": 20}."""
     extra_body: dict[str, Any] = field(default_factory=dict)
-    """Fields of every request beside ours, and in their place, e.g. {"size": "512x512", "voice": "alloy"}; None leaves one of
-    ours out."""
+    """Fields of every request beside ours, and in their place, e.g. {"size": "512x512", "voice": "alloy"}; None leaves
+    one of ours out."""
     max_parallel: int = 4
     """Requests at a time."""
 
     def __post_init__(self):
         if self.modality not in MEDIA:
-            raise AnyGenError("invalid_parameter", f"modality: found {self.modality!r}; expected one of {', '.join(MEDIA)}")
+            raise AnyGenError(
+                "invalid_parameter", f"modality: found {self.modality!r}; expected one of {', '.join(MEDIA)}"
+            )
         if self.max_parallel < 1:
             raise AnyGenError("invalid_parameter", f"max_parallel: found {self.max_parallel}; expected 1 or more")
 
@@ -88,7 +90,8 @@ class RemoteGenerator(Generator):
         )  # fmt: skip
         self.modality = modality
         self._kept: dict[str, Any] = {}
-        """Media of a batch that failed, by what was asked for: its second try, in halves, asks for none of them again."""
+        """Media of a batch that failed, by what was asked for: its second try, in halves, asks for none of them
+        again."""
 
     @property
     def condition_spec(self) -> dict[str, tuple[int, ...]]:
@@ -132,10 +135,14 @@ class RemoteGenerator(Generator):
     ) -> list:
         """N media, each a request of its own; `callback` hears of each that has come, as (how many, N)."""
         if unknown := sorted(set(parameters) - set(self.remote.parameters)):
-            raise ValueError(f"unknown parameters {unknown} for {self.modality}; it takes {', '.join(self.remote.parameters)}")
+            raise ValueError(
+                f"unknown parameters {unknown} for {self.modality}; it takes {', '.join(self.remote.parameters)}"
+            )
         settings = self.remote.parameters | parameters
         bodies = [
-            self.body(bytes(row[row > 0].tolist()).decode("utf-8"), seed=generator.initial_seed() % 2**31, settings=settings)
+            self.body(
+                bytes(row[row > 0].tolist()).decode("utf-8"), seed=generator.initial_seed() % 2**31, settings=settings
+            )
             for row, generator in zip(condition["caption"].cpu(), generators, strict=True)
         ]
         keys = [hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest() for body in bodies]
@@ -149,7 +156,9 @@ class RemoteGenerator(Generator):
                         callback(number, len(bodies))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
-                finished = {keys[row]: done.result() for done, row in asked.items() if done.done() and not _failed(done)}
+                finished = {
+                    keys[row]: done.result() for done, row in asked.items() if done.done() and not _failed(done)
+                }
                 earlier = {key: medium for key, medium in zip(keys, media, strict=True) if medium is not None}
                 self._kept = dict(list((self._kept | earlier | finished).items())[-MAX_KEPT:])
                 raise
@@ -159,7 +168,9 @@ class RemoteGenerator(Generator):
         """What is asked for, in the endpoint's dialect."""
         is_speech = self.modality == "audio" and self.remote.endpoint.dialect == "openai"
         body = {"model": self.remote.endpoint.model, "input" if is_speech else "prompt": caption, "seed": seed}
-        body |= {"image": {"n": 1, "response_format": "b64_json"}, "audio": {"response_format": "wav"}, "video": {}}[self.modality]
+        body |= {"image": {"n": 1, "response_format": "b64_json"}, "audio": {"response_format": "wav"}, "video": {}}[
+            self.modality
+        ]
         if self.remote.endpoint.dialect == "anygen" and settings:
             body["generation"] = {self.modality: dict(settings)}
         else:
@@ -180,7 +191,9 @@ class RemoteGenerator(Generator):
         item = items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else {}
         if not isinstance(item.get("b64_json"), str):
             found = "an address" if item.get("url") else "no picture"
-            raise AnyGenError("remote_bad_reply", f"{self.remote.endpoint.base_url}: found {found}; expected data[0].b64_json")
+            raise AnyGenError(
+                "remote_bad_reply", f"{self.remote.endpoint.base_url}: found {found}; expected data[0].b64_json"
+            )
         return decode_base64(item["b64_json"])
 
     def _audio(self, body: dict[str, Any]) -> bytes:
@@ -197,12 +210,16 @@ class RemoteGenerator(Generator):
             raise AnyGenError("remote_bad_reply", f"{endpoint.base_url}: found the job {name!r}; expected its id")
         while job.get("status") in ("queued", "in_progress"):
             if time.monotonic() > ends_at:
-                detail = f"{endpoint.base_url}: the film was not there within {endpoint.deadline_seconds:g} s (deadline_seconds)"
-                raise AnyGenError("deadline_exceeded", detail, limit=endpoint.deadline_seconds)
+                limit = endpoint.deadline_seconds
+                detail = f"{endpoint.base_url}: the film was not there within {limit:g} s (deadline_seconds)"
+                raise AnyGenError("deadline_exceeded", detail, limit=limit)
             time.sleep(POLL_SECONDS)
             job = endpoint.get(f"videos/{name}").json()
         if job.get("status") != "completed":
-            raise AnyGenError("remote_refused", f"{endpoint.base_url}: the job ended as {str(job.get('error') or job.get('status'))[:300]}")
+            raise AnyGenError(
+                "remote_refused",
+                f"{endpoint.base_url}: the job ended as {str(job.get('error') or job.get('status'))[:300]}",
+            )
         return endpoint.get(f"videos/{name}/content").content
 
     def save_pretrained(self, folder: str | Path, *, leave_out: Sequence[str] = ()) -> None:
@@ -218,6 +235,7 @@ class RemoteGenerator(Generator):
 
         path = Path(folder) / CONFIG_FILE
         config = config_from_dict(RemoteGeneratorConfig, read_json(path), where=str(path))
+        config.endpoint.check_trusted(where=str(path))
         settings = {name: getattr(config, name) for name in ("modality", "parameters", "extra_body", "max_parallel")}
         return cls(config.endpoint, **settings)
 

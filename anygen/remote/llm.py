@@ -1,13 +1,16 @@
-"""An LLM behind POST {base_url}/chat/completions, in the place of a `Backbone`; text bridges alone can join it to anything.
+"""An LLM behind POST {base_url}/chat/completions, in the place of a `Backbone`; text bridges alone can join it to
+anything.
 
     conversations --messages with image_url, input_audio, video_url--> words with captions in the markup, streamed
 
-It is told of the markup as a local LLM is. Its tokens cannot be forced: where media are asked for (`modalities=[...]`) it is
-told which, and what it leaves out is asked for by itself, one caption a request. The rules:
+It is told of the markup as a local LLM is. Its tokens cannot be forced: where media are asked for (`modalities=[...]`)
+it is told which, and what it leaves out is asked for by itself, one caption a request. The rules:
 
-- the reply holds exactly the media asked for, in that order: its own where they follow the order, then the missing ones;
+- the reply holds exactly the media asked for, in that order: its own where they follow the order, then the missing
+  ones;
 - media that nobody asked for, and those beyond `DecodingConfig.max_media`, are left out; the words stay;
-- a caption is cut at `CHARACTERS_A_TOKEN` times the bridge's `max_caption_tokens`; one that stays empty is `remote_bad_reply`.
+- a caption is cut at `CHARACTERS_A_TOKEN` times the bridge's `max_caption_tokens`; one that stays empty is
+  `remote_bad_reply`.
 """
 
 from __future__ import annotations
@@ -24,10 +27,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from anygen.backbones import NO_LIMIT, BackboneConfig
 from anygen.bridges import markup
 from anygen.decoding import DecodingConfig, OnMedium, OnText, Segment
 from anygen.errors import AnyGenError
-from anygen.backbones import NO_LIMIT, BackboneConfig
 from anygen.media.save import save_media
 from anygen.media.types import MEDIA
 from anygen.messages import Conversation, Part, Turn
@@ -58,13 +61,16 @@ class RemoteLLMConfig:
     reads: tuple[str, ...] = ()
     """Media that it takes as parts of a message, of image, video and audio."""
     extra_body: dict[str, Any] = field(default_factory=dict)
-    """Fields of every request beside ours, and in their place, e.g. {"chat_template_kwargs": {"enable_thinking": False}}."""
+    """Fields of every request beside ours, and in their place, e.g. {"chat_template_kwargs": {"enable_thinking":
+    False}}."""
     max_parallel: int = 8
     """Requests at a time."""
 
     def __post_init__(self):
         if unknown := sorted(set(self.reads) - set(MEDIA)):
-            raise AnyGenError("invalid_parameter", f"reads: found {', '.join(unknown)}; expected some of {', '.join(MEDIA)}")
+            raise AnyGenError(
+                "invalid_parameter", f"reads: found {', '.join(unknown)}; expected some of {', '.join(MEDIA)}"
+            )
         if self.max_parallel < 1:
             raise AnyGenError("invalid_parameter", f"max_parallel: found {self.max_parallel}; expected 1 or more")
 
@@ -127,6 +133,7 @@ class RemoteLLM(nn.Module):
 
         path = Path(folder) / CONFIG_FILE
         config = config_from_dict(RemoteLLMConfig, read_json(path), where=str(path))
+        config.endpoint.check_trusted(where=str(path))
         return cls(config.endpoint, reads=config.reads, extra_body=config.extra_body, max_parallel=config.max_parallel)
 
     def check_conversation(self, conversation: Conversation) -> None:
@@ -134,7 +141,8 @@ class RemoteLLM(nn.Module):
         for part in (part for turn in conversation if turn.role == "user" for part in turn.parts):
             if part.type != "text" and part.type not in self.remote.reads:
                 read = ", ".join(("text", *self.remote.reads))
-                detail = f"{part.where or 'a part'}: found {part.type}; {self.remote.endpoint.model} is declared to read {read} (reads=)"
+                name = self.remote.endpoint.model
+                detail = f"{part.where or 'a part'}: found {part.type}; {name} is declared to read {read} (reads=)"
                 raise AnyGenError("modality_not_supported", detail, found=part.type, available=read)
 
     def decode(
@@ -152,7 +160,8 @@ class RemoteLLM(nn.Module):
 
         def told(row: int) -> Told | AnyGenError:
             talk = _Talk(
-                self, model, inputs.conversations[row], configs[row], seed=generators[row].initial_seed() % 2**31, check=on_step,
+                self, model, inputs.conversations[row], configs[row],
+                seed=generators[row].initial_seed() % 2**31, check=on_step,
                 on_text=on_text and (lambda text: on_text(row, text)),
                 on_medium=on_medium and (lambda modality: on_medium(row, modality)),
             )  # fmt: skip
@@ -177,7 +186,11 @@ class _Talk:
     def answer(self) -> Told:
         """The whole reply."""
         wanted = self.config.media
-        made = [m for m in self.model.config.text_modalities if m in self.model.generators and (wanted is None or m in wanted)]
+        made = [
+            m
+            for m in self.model.config.text_modalities
+            if m in self.model.generators and (wanted is None or m in wanted)
+        ]
         shown = self.conversation
         if made:
             more = EXACTLY.format(elements=", ".join(map(_element, wanted))) if wanted else ""
@@ -259,8 +272,8 @@ class _Talk:
         captions = [piece.text for piece in pieces if piece.type == modality] or [piece.text for piece in pieces]
         caption = " ".join(" ".join(captions).replace("<", " ").split())
         if not caption:
-            detail = f"{self.llm.remote.endpoint.base_url}: found no caption for {modality} in {reply[:200]!r}; ask again, or another model"
-            raise AnyGenError("remote_bad_reply", detail)
+            found = f"found no caption for {modality} in {reply[:200]!r}; ask again, or another model"
+            raise AnyGenError("remote_bad_reply", f"{self.llm.remote.endpoint.base_url}: {found}")
         return caption
 
     def _segment(self, piece: markup.Piece) -> Segment:
@@ -281,7 +294,9 @@ def _part(part: Part) -> dict[str, Any]:
     if part.type == "text":
         return {"type": "text", "text": part.text}
     if part.media is None:
-        raise AnyGenError("modality_not_supported", f"{part.where}: found {part.type} without the medium; a remote LLM needs it")
+        raise AnyGenError(
+            "modality_not_supported", f"{part.where}: found {part.type} without the medium; a remote LLM needs it"
+        )
     with tempfile.TemporaryDirectory(prefix="anygen-") as folder:
         data = save_media(part.media, Path(folder) / f"medium.{SUFFIXES[part.type]}").read_bytes()
     coded = base64.b64encode(data).decode()
@@ -328,7 +343,9 @@ def words_of(chunk: dict[str, Any]) -> str:
         said = choices[0].get("delta") or choices[0].get("message") or {} if choices else {}
         content = said.get("content")
     except (AttributeError, TypeError, KeyError, IndexError) as error:
-        raise AnyGenError("remote_bad_reply", f"found {str(chunk)[:200]}; expected choices with a delta or a message") from error
+        raise AnyGenError(
+            "remote_bad_reply", f"found {str(chunk)[:200]}; expected choices with a delta or a message"
+        ) from error
     if content is not None and not isinstance(content, str):
         raise AnyGenError("remote_bad_reply", f"found content of type {type(content).__name__}; expected words")
     return content or ""

@@ -1,6 +1,6 @@
 """Builds an index: every medium below a folder, told by its content, embedded in batches.
 
-    DIR/**/*.{png,mp4,wav,...} -> load -> encoder.embed -> MediaIndex + the files that were skipped, and why
+DIR/**/*.{png,mp4,wav,...} -> load -> encoder.embed -> MediaIndex + the files that were skipped, and why
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def joint_encoder(source: str | Path) -> Encoder:
     encoder = load_encoder(folder / "encoder" if (folder / "encoder").is_dir() else source)
     if encoder.joint_dim is None or "text" not in encoder.modalities:
         found = f"{source}: found a {encoder.encoder_type} encoder of {', '.join(encoder.modalities)}"
-        raise AnyGenError("model_load_error", f"{found}; expected one that embeds text and media in one space, e.g. nano's")
+        raise AnyGenError(
+            "model_load_error", f"{found}; expected one that embeds text and media in one space, e.g. nano's"
+        )
     return encoder
 
 

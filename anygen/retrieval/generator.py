@@ -1,9 +1,9 @@
 """A generator that finds instead of making: the item of an index that is nearest to what the LLM asks for.
 
-    caption --text encoder--> embedding (D_joint,) --cosine--> nearest item | below `min_similarity`: the other generator
+    caption --text encoder--> embedding (D_joint,) --cosine--> nearest item | below `min_similarity`: `otherwise`
 
-Alone it always answers with the nearest item. With `otherwise` it is GILL's decision between retrieving and generating: one
-condition holds what both take, so a learned bridge can be trained towards both.
+Alone it always answers with the nearest item. With `otherwise` it is GILL's decision between retrieving and
+generating: one condition holds what both take, so a learned bridge can be trained towards both.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Retrieve:
     index: str | Path
     """The folder that `anygen index` wrote."""
     min_similarity: float
-    """Cosine between caption and medium, from -1 to 1, below which the medium is made. It depends on the encoder: look at
-    `RetrievalGenerator.find` for a few captions first."""
+    """Cosine between caption and medium, from -1 to 1, below which the medium is made. It depends on the encoder: look
+    at `RetrievalGenerator.find` for a few captions first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +75,13 @@ class RetrievalGenerator(Generator):
     ):
         super().__init__()
         if (otherwise is None) != (min_similarity is None):
-            raise AnyGenError("invalid_parameter", "found one of otherwise and min_similarity; expected both or neither")
+            raise AnyGenError(
+                "invalid_parameter", "found one of otherwise and min_similarity; expected both or neither"
+            )
         if min_similarity is not None and not -1 <= min_similarity <= 1:
-            raise AnyGenError("invalid_parameter", f"min_similarity: found {min_similarity}; expected a cosine, from -1 to 1")
+            raise AnyGenError(
+                "invalid_parameter", f"min_similarity: found {min_similarity}; expected a cosine, from -1 to 1"
+            )
         self.place = None if isinstance(index, MediaIndex) else str(Path(index).resolve())
         self.index = index if isinstance(index, MediaIndex) else MediaIndex.load(index)
         self.encoder = encoder or joint_encoder(self.index.config.encoder)
@@ -109,7 +113,9 @@ class RetrievalGenerator(Generator):
     def encode_text(self, captions: Sequence[str]) -> Condition:
         inputs = self.encoder.preprocess("text", list(captions)).to(next(self.encoder.parameters()).device)
         embedding = {EMBEDDING: self.encoder.embed("text", inputs)}
-        return Condition(embedding if self.otherwise is None else self.otherwise.encode_text(captions).tensors | embedding)
+        return Condition(
+            embedding if self.otherwise is None else self.otherwise.encode_text(captions).tensors | embedding
+        )
 
     def encode_media(self, media: Sequence) -> Tensor:
         return self._maker().encode_media(media)
@@ -133,9 +139,15 @@ class RetrievalGenerator(Generator):
     ) -> list:
         """N media: found, or made with `parameters` where none is near. Seeds matter to those that are made."""
         if unknown := sorted(set(parameters) - set(self.default_parameters)):
-            raise ValueError(f"unknown parameters {unknown} for {self.modality}; it takes {', '.join(self.default_parameters)}")
+            raise ValueError(
+                f"unknown parameters {unknown} for {self.modality}; it takes {', '.join(self.default_parameters)}"
+            )
         matches = self.find(condition)
-        made = [i for i, match in enumerate(matches) if self.otherwise is not None and match.similarity < self.min_similarity]
+        made = [
+            i
+            for i, match in enumerate(matches)
+            if self.otherwise is not None and match.similarity < self.min_similarity
+        ]
         media: list[Any] = [None if i in made else self.index.open(match.item) for i, match in enumerate(matches)]
         if made:
             fresh = self.otherwise.generate(
@@ -152,11 +164,14 @@ class RetrievalGenerator(Generator):
         return media
 
     def save_pretrained(self, folder: str | Path, *, leave_out: Sequence[str] = ()) -> None:
-        """Write where the index is, and the other generator. Raises `storage_error` for an index that is in memory alone."""
+        """Write where the index is, and the other generator. Raises `storage_error` for an index that is in memory
+        alone."""
         from anygen.generators import save_generators
 
         if self.place is None:
-            raise AnyGenError("storage_error", "the index is in memory alone; expected one that was saved, given by its folder")
+            raise AnyGenError(
+                "storage_error", "the index is in memory alone; expected one that was saved, given by its folder"
+            )
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = {"index": self.place, "modality": self.modality, "min_similarity": self.min_similarity}
@@ -172,15 +187,22 @@ class RetrievalGenerator(Generator):
         path = Path(folder) / CONFIG_FILE
         config = config_from_dict(RetrievalConfig, read_json(path), where=str(path))
         if not Path(config.index).is_dir():
-            raise AnyGenError("model_load_error", f"{path}: found no index at {config.index}; build it there, or change the path")
+            raise AnyGenError(
+                "model_load_error", f"{path}: found no index at {config.index}; build it there, or change the path"
+            )
         others = load_generators(Path(folder) / "otherwise") if config.min_similarity is not None else {}
         return cls(
-            config.index, modality=config.modality, otherwise=others.get(config.modality), min_similarity=config.min_similarity
+            config.index,
+            modality=config.modality,
+            otherwise=others.get(config.modality),
+            min_similarity=config.min_similarity,
         )
 
     def _maker(self) -> Generator:
         if self.otherwise is None:
-            raise AnyGenError("modality_not_supported", "an index alone has no latents; expected a generator beside it for training")
+            raise AnyGenError(
+                "modality_not_supported", "an index alone has no latents; expected a generator beside it for training"
+            )
         return self.otherwise
 
     @staticmethod

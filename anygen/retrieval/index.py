@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -106,15 +105,19 @@ class MediaIndex:
         folder = Path(folder)
         config = config_from_dict(IndexConfig, read_json(folder / CONFIG_FILE), where=str(folder / CONFIG_FILE))
         if config.format_version != FORMAT_VERSION:
-            found = f"{folder / CONFIG_FILE}: format_version is {config.format_version!r}; this version reads {FORMAT_VERSION}"
-            raise AnyGenError("model_load_error", found)
+            found = f"format_version is {config.format_version!r}; this version reads {FORMAT_VERSION}"
+            raise AnyGenError("model_load_error", f"{folder / CONFIG_FILE}: {found}")
         path = folder / ITEMS_FILE
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-            items = [config_from_dict(Item, json.loads(line), where=f"{path}:{i}") for i, line in enumerate(lines, start=1)]
+            items = [
+                config_from_dict(Item, json.loads(line), where=f"{path}:{i}") for i, line in enumerate(lines, start=1)
+            ]
             embeddings = load_file(folder / EMBEDDINGS_FILE)
         except (OSError, ValueError, TypeError, SafetensorError) as error:
-            raise AnyGenError("model_load_error", f"{folder}: {error}; expected an index that anygen index wrote") from error
+            raise AnyGenError(
+                "model_load_error", f"{folder}: {error}; expected an index that anygen index wrote"
+            ) from error
         if set(embeddings) != {"embeddings"}:
             found = f"{folder / EMBEDDINGS_FILE}: found {sorted(embeddings)}; expected embeddings"
             raise AnyGenError("model_load_error", found)
@@ -123,10 +126,11 @@ class MediaIndex:
     def check_encoder(self, encoder: Encoder) -> None:
         """Raise `model_load_error` unless this is the encoder that the media were embedded with."""
         if encoder.joint_dim != self.embeddings.shape[1]:
-            detail = f"index: found embeddings of width {self.embeddings.shape[1]}; the encoder's joint space has {encoder.joint_dim}"
-            raise AnyGenError("model_load_error", detail)
+            found = f"embeddings of width {self.embeddings.shape[1]}; the encoder's joint space has {encoder.joint_dim}"
+            raise AnyGenError("model_load_error", f"index: found {found}")
         if (found := fingerprint_of(encoder)) != self.config.fingerprint:
-            detail = f"index: built with the encoder {self.config.fingerprint[:12]}; found {found[:12]}; build the index again"
+            built = self.config.fingerprint[:12]
+            detail = f"index: built with the encoder {built}; found {found[:12]}; build the index again"
             raise AnyGenError("model_load_error", detail)
 
     def nearest(self, vectors: Tensor, *, modality: str) -> list[Match]:
@@ -151,7 +155,9 @@ class MediaIndex:
         """
         data = read_below(self.folder, item.path)
         if hashlib.sha256(data).hexdigest() != item.sha256:
-            raise AnyGenError("index_stale", f"{self.folder / item.path} has changed since it was indexed; build the index again")
+            raise AnyGenError(
+                "index_stale", f"{self.folder / item.path} has changed since it was indexed; build the index again"
+            )
         return load_media(item.modality, data)
 
     def stale_items(self) -> list[Item]:
@@ -169,7 +175,8 @@ class MediaIndex:
 
 
 def read_below(folder: Path, path: str) -> bytes:
-    """The bytes of a file below a folder. Raises `path_not_allowed` where it is elsewhere, and `index_stale` where it is not."""
+    """The bytes of a file below a folder. Raises `path_not_allowed` where it is elsewhere, and `index_stale` where it
+    is not."""
     from anygen.media.sources import open_source
 
     place = (folder / path).resolve()

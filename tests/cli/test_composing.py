@@ -19,7 +19,14 @@ def parts(toy_model_maker, tmp_path_factory):
 
 
 def test_composed_saved_and_used_again(parts, tmp_path, capsys):
-    composed = ["--llm", str(parts / "llm"), "--image-model", str(parts / "image"), "--video-model", str(parts / "video")]
+    composed = [
+        "--llm",
+        str(parts / "llm"),
+        "--image-model",
+        str(parts / "image"),
+        "--video-model",
+        str(parts / "video"),
+    ]
     asked = ["generate", "a bell", "--to", "video,image", "--steps", "1", "--device", "cpu"]
     assert main([*asked, *composed, "--out", str(tmp_path / "one"), "--save", str(tmp_path / "model")]) == 0
     (record,) = read_records(tmp_path / "one")
@@ -48,9 +55,27 @@ def test_what_does_not_go_together_is_a_usage_error(arguments, told, tmp_path, c
 
 
 def test_parts_that_do_not_load_are_named(parts, tmp_path, capsys):
-    arguments = ["generate", "a bell", "--llm", str(parts / "llm"), "--image-model", str(parts / "none"), "--out", str(tmp_path)]
+    arguments = [
+        "generate",
+        "a bell",
+        "--llm",
+        str(parts / "llm"),
+        "--image-model",
+        str(parts / "none"),
+        "--out",
+        str(tmp_path),
+    ]
     assert main(arguments) == 1
     assert str(parts / "none") in capsys.readouterr().err
-    arguments = ["generate", "a bell", "--llm", "openai:http://127.0.0.1:9/v1", "--image-model", str(parts / "image"), "--out", str(tmp_path)]
+    arguments = [
+        "generate",
+        "a bell",
+        "--llm",
+        "openai:http://127.0.0.1:9/v1",
+        "--image-model",
+        str(parts / "image"),
+        "--out",
+        str(tmp_path),
+    ]
     assert main(arguments) == 1
     assert "expected what the endpoint calls its model" in capsys.readouterr().err

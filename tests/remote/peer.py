@@ -96,5 +96,9 @@ def says(reply: str, *, size: int = 7, usage: tuple[int, int] = (11, 5)) -> Answ
     deltas = [reply[start : start + size] for start in range(0, len(reply), size)]
     chunks = [{"choices": [{"index": 0, "delta": {"content": delta}, "finish_reason": None}]} for delta in deltas]
     chunks.append({"choices": [], "usage": {"prompt_tokens": usage[0], "completion_tokens": usage[1]}})
-    stream = b": hello\n\n" + b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks) + b"data: [DONE]\n\n"
-    return Answer(pieces=[stream[at : at + 50] for at in range(0, len(stream), 50)], headers={"content-type": "text/event-stream"})
+    stream = (
+        b": hello\n\n" + b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks) + b"data: [DONE]\n\n"
+    )
+    return Answer(
+        pieces=[stream[at : at + 50] for at in range(0, len(stream), 50)], headers={"content-type": "text/event-stream"}
+    )

@@ -69,7 +69,11 @@ def test_a_proxy_of_the_environment_takes_no_part(peer, monkeypatch):
 
 def test_a_busy_peer_is_asked_again_and_a_refusal_is_not(peer):
     endpoint = Endpoint(base_url=peer.url, model="m", **FAST)
-    peer.answers = [Answer(status=503, headers={"retry-after": "0"}), Answer(status=429, headers={"retry-after": "0"}), Answer(body={"n": 3})]
+    peer.answers = [
+        Answer(status=503, headers={"retry-after": "0"}),
+        Answer(status=429, headers={"retry-after": "0"}),
+        Answer(body={"n": 3}),
+    ]
     assert endpoint.post("x", {}).json() == {"n": 3} and len(peer.asked) == 3
     peer.asked.clear()
     peer.answers = [Answer(status=503, headers={"retry-after": "0"}, body=b"busy")]
@@ -93,7 +97,11 @@ def test_redirects_are_not_followed(peer):
 
 def test_one_deadline_for_everything(peer):
     endpoint = Endpoint(base_url=peer.url, model="m", deadline_seconds=0.6)
-    for answer in (Answer(pieces=[b"x"], pause=5), Answer(pieces=[b"x"] * 50, pause=0.1), Answer(status=503, headers={"retry-after": "60"})):
+    for answer in (
+        Answer(pieces=[b"x"], pause=5),
+        Answer(pieces=[b"x"] * 50, pause=0.1),
+        Answer(status=503, headers={"retry-after": "60"}),
+    ):
         peer.answers = [answer]
         started = time.monotonic()
         error = ending(lambda: endpoint.post("x", {}))
@@ -110,7 +118,9 @@ def test_replies_are_bounded(peer):
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b"\xff", b""])
 def test_what_is_no_json_object(peer, body):
     peer.answers = [Answer(body=body)]
-    assert ending(lambda: Endpoint(base_url=peer.url, model="m", **FAST).post("x", {}).json()).code == "remote_bad_reply"
+    assert (
+        ending(lambda: Endpoint(base_url=peer.url, model="m", **FAST).post("x", {}).json()).code == "remote_bad_reply"
+    )
 
 
 def test_whoever_asks_can_give_up(peer):
@@ -121,3 +131,19 @@ def test_whoever_asks_can_give_up(peer):
     peer.answers = [Answer(status=503, headers={"retry-after": "4"})]
     endpoint, started = Endpoint(base_url=peer.url, model="m", deadline_seconds=30), time.monotonic()
     assert ending(lambda: endpoint.post("x", {}, check=check)).code == "cancelled" and time.monotonic() - started < 2
+
+
+def test_a_saved_model_talks_to_this_machine_or_to_whom_the_user_named(tmp_path, monkeypatch):
+    from anygen.remote import RemoteGenerator, RemoteLLM
+
+    here, there = "http://127.0.0.1:8000/v1", "https://example.org/v1"
+    for part in (RemoteLLM, RemoteGenerator):
+        more = {"modality": "image"} if part is RemoteGenerator else {}
+        part(here, model="m", **more).save_pretrained(tmp_path / "here")
+        part(there, model="m", api_key_env="SOME_SECRET", **more).save_pretrained(tmp_path / "there")
+        assert part.from_pretrained(tmp_path / "here").remote.endpoint.base_url == here
+        monkeypatch.delenv("ANYGEN_REMOTE_URLS", raising=False)
+        error = ending(lambda part=part: part.from_pretrained(tmp_path / "there"))
+        assert error.code == "model_load_error" and f"set ANYGEN_REMOTE_URLS={there}" in error.detail
+        monkeypatch.setenv("ANYGEN_REMOTE_URLS", f"https://other.org/v1, {there}/")
+        assert part.from_pretrained(tmp_path / "there").remote.endpoint.base_url == there

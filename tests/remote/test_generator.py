@@ -32,7 +32,10 @@ def test_a_caption_is_its_condition():
     generator = RemoteGenerator("http://127.0.0.1:9/v1", modality="image", model="m")
     condition = generator.encode_text(["a bell", "", "\u00e9" * 3000])
     rows = [bytes(row[row > 0].tolist()).decode() for row in condition["caption"]]
-    assert rows == ["a bell", "", "\u00e9" * 2048] and condition["caption"].shape == (3, *generator.condition_spec["caption"])
+    assert rows == ["a bell", "", "\u00e9" * 2048] and condition["caption"].shape == (
+        3,
+        *generator.condition_spec["caption"],
+    )
     assert not generator.null_condition(2)["caption"].any()
 
 
@@ -45,7 +48,15 @@ def test_what_openais_dialect_is_sent(peer):
     (image,) = generate(generator, ["a bell"], num_inference_steps=5)
     assert image.size == (6, 4) and image.getpixel((0, 0)) == (255, 0, 0)
     assert peer.asked[0].path == "/v1/images/generations"
-    expected = {"model": "m", "prompt": "a bell", "seed": 0, "n": 1, "size": "6x4", "num_inference_steps": 5, "guidance_scale": 3.0}
+    expected = {
+        "model": "m",
+        "prompt": "a bell",
+        "seed": 0,
+        "n": 1,
+        "size": "6x4",
+        "num_inference_steps": 5,
+        "guidance_scale": 3.0,
+    }
     assert peer.asked[0].body == expected
     with pytest.raises(ValueError, match="unknown parameters"):
         generate(generator, ["a bell"], height=4)
@@ -53,17 +64,27 @@ def test_what_openais_dialect_is_sent(peer):
 
 def test_speech_and_films(peer):
     import numpy as np
+
     from anygen import Audio, Video
     from anygen.serve.replies import encode
 
     wav = encode(Audio(waveform=np.zeros(800, dtype=np.float32), sampling_rate=8000), "wav", provenance={})
     peer.answers = [Answer(body=wav)]
-    (sound,) = generate(RemoteGenerator(peer.url, modality="audio", model="m", extra_body={"voice": "a", "seed": None}), ["hello"])
+    (sound,) = generate(
+        RemoteGenerator(peer.url, modality="audio", model="m", extra_body={"voice": "a", "seed": None}), ["hello"]
+    )
     assert sound.sampling_rate == 8000 and len(sound.waveform) == 800
-    assert (peer.asked[0].path, peer.asked[0].body) == ("/v1/audio/speech", {"model": "m", "input": "hello", "response_format": "wav", "voice": "a"})
+    assert (peer.asked[0].path, peer.asked[0].body) == (
+        "/v1/audio/speech",
+        {"model": "m", "input": "hello", "response_format": "wav", "voice": "a"},
+    )
     peer.asked.clear()
     mp4 = encode(Video(frames=np.zeros((4, 16, 16, 3), dtype=np.uint8), fps=4.0), "mp4", provenance={})
-    peer.answers = [Answer(body={"id": "v_1", "status": "queued"}), Answer(body={"id": "v_1", "status": "completed"}), Answer(body=mp4)]
+    peer.answers = [
+        Answer(body={"id": "v_1", "status": "queued"}),
+        Answer(body={"id": "v_1", "status": "completed"}),
+        Answer(body=mp4),
+    ]
     (film,) = generate(RemoteGenerator(peer.url, modality="video", model="m"), ["a bell"])
     assert film.frames.shape == (4, 16, 16, 3)
     assert [asked.path for asked in peer.asked] == ["/v1/videos", "/v1/videos/v_1", "/v1/videos/v_1/content"]

@@ -34,15 +34,27 @@ def shape(out):
 def test_an_interleaved_reply(pipe, peer):
     peer.answers = [says(REPLY)]
     out = pipe("a bell", seed=0)
-    assert shape(out) == [("text", "Look: "), ("image", "a red bell"), ("text", " and "), ("audio", "the bell"), ("text", ", done.")]
+    assert shape(out) == [
+        ("text", "Look: "),
+        ("image", "a red bell"),
+        ("text", " and "),
+        ("audio", "the bell"),
+        ("text", ", done."),
+    ]
     assert (out.num_prompt_tokens, out.num_reply_tokens) == (11, 5) and len(out.images) == len(out.audios) == 1
     body = peer.asked[0].body
     assert peer.asked[0].path == "/v1/chat/completions" and (body["model"], body["stream"]) == ("m", True)
-    assert "<image>what it shows</image>" in body["messages"][0]["content"] and body["messages"][1]["content"] == "a bell"
+    assert (
+        "<image>what it shows</image>" in body["messages"][0]["content"] and body["messages"][1]["content"] == "a bell"
+    )
 
 
 def test_a_server_that_does_not_stream(pipe, peer):
-    peer.answers = [Answer(body={"choices": [{"message": {"content": REPLY}}], "usage": {"prompt_tokens": 2, "completion_tokens": 3}})]
+    peer.answers = [
+        Answer(
+            body={"choices": [{"message": {"content": REPLY}}], "usage": {"prompt_tokens": 2, "completion_tokens": 3}}
+        )
+    ]
     out = pipe("a bell", seed=0)
     assert len(out.parts) == 5 and out.num_reply_tokens == 3
 
@@ -57,10 +69,22 @@ def test_a_stream_never_tells_half_a_tag(pipe, peer):
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [
-        ([REPLY], [("text", "Look: "), ("image", "a red bell"), ("text", " and "), ("audio", "the bell"), ("text", ", done.")]),
+        (
+            [REPLY],
+            [
+                ("text", "Look: "),
+                ("image", "a red bell"),
+                ("text", " and "),
+                ("audio", "the bell"),
+                ("text", ", done."),
+            ],
+        ),
         (["<audio>ding</audio>", "A bell, red."], [("image", "A bell, red."), ("audio", "ding")]),
         (["No.", "<image>one</image>", " two <b> \n"], [("text", "No."), ("image", "one"), ("audio", "two b>")]),
-        ([REPLY + "<image>more</image>"], [("text", "Look:  and , done."), ("image", "a red bell"), ("audio", "the bell")]),
+        (
+            [REPLY + "<image>more</image>"],
+            [("text", "Look:  and , done."), ("image", "a red bell"), ("audio", "the bell")],
+        ),
     ],
 )
 def test_exactly_the_media_that_are_asked_for(pipe, peer, replies, expected):
@@ -90,7 +114,11 @@ def test_media_beyond_the_bound_are_left_out(pipe, peer):
 def test_the_users_media_and_tags(pipe, peer):
     peer.answers = [says("ok")]
     sound = Audio(waveform=np.zeros(1600, dtype=np.float32), sampling_rate=16000)
-    content = [{"type": "image", "image": Image.new("RGB", (4, 4))}, {"type": "audio", "audio": sound}, {"type": "text", "text": "<image>x</image>"}]
+    content = [
+        {"type": "image", "image": Image.new("RGB", (4, 4))},
+        {"type": "audio", "audio": sound},
+        {"type": "text", "text": "<image>x</image>"},
+    ]
     pipe([{"role": "user", "content": content}], seed=0)
     image, audio, words = peer.asked[0].body["messages"][-1]["content"]
     assert image["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
@@ -113,7 +141,9 @@ def test_one_item_fails_alone_and_is_asked_once(pipe, peer):
     from anygen.parameters import GenerationParameters
     from anygen.scheduling import ItemRequest, answer_requests
 
-    peer.answers = lambda asked: Answer(status=400, body={"error": "bad"}) if asked.body["messages"][-1]["content"] == "b" else says("yes")
+    peer.answers = lambda asked: (
+        Answer(status=400, body={"error": "bad"}) if asked.body["messages"][-1]["content"] == "b" else says("yes")
+    )
     parameters = GenerationParameters.read(seed=0)
     requests = [ItemRequest(conversation=c, parameters=parameters) for c in read_conversations(["a", "b", "c"])]
     outcomes = answer_requests(pipe, requests)
@@ -137,7 +167,9 @@ def test_replies_that_are_none(pipe, peer, answer):
 
 def test_saved_and_loaded_without_its_key(peer, generators, tmp_path, monkeypatch):
     monkeypatch.setenv("PEER_KEY", "secret-key-2")
-    llm = RemoteLLM(f"openai:{peer.url}#m", api_key_env="PEER_KEY", reads=["image"], extra_body={"top_k": 5}, max_tries=1)
+    llm = RemoteLLM(
+        f"openai:{peer.url}#m", api_key_env="PEER_KEY", reads=["image"], extra_body={"top_k": 5}, max_tries=1
+    )
     AnyGenPipeline.compose(llm=llm, image=generators["image"]).save_pretrained(tmp_path)
     assert "secret" not in "".join(path.read_text() for path in tmp_path.rglob("*.json"))
     again = AnyGenPipeline.from_pretrained(tmp_path)
@@ -160,5 +192,7 @@ def test_no_learned_bridge_reaches_a_remote_llm(peer, generators, bridge):
 
 def test_nano_behind_its_own_server_is_an_llm_like_any_other(nano_url, generators):
     llm = RemoteLLM(f"anygen:{nano_url}#nano", extra_body={"modalities": ["text"], "generation": {"truncate": True}})
-    out = AnyGenPipeline.compose(llm=llm, image=generators["image"])("a large red bell on grass", modalities=["image"], seed=0)
+    out = AnyGenPipeline.compose(llm=llm, image=generators["image"])(
+        "a large red bell on grass", modalities=["image"], seed=0
+    )
     assert out.parts[-1].type == "image" and out.parts[-1].signal.caption and out.num_prompt_tokens > 0

@@ -149,7 +149,11 @@ def test_what_is_not_near_is_made(index, toy_model):
     assert set(both.condition_spec) == {"prompt_embeds", "retrieval_embedding"}
     seeds = [torch.Generator().manual_seed(n) for n in (1, 2)]
     found, made = both.generate(condition, generators=seeds, num_inference_steps=1)
-    (alone,) = maker.generate(maker.encode_text(["a phone ringing at night"]), generators=[torch.Generator().manual_seed(2)], num_inference_steps=1)
+    (alone,) = maker.generate(
+        maker.encode_text(["a phone ringing at night"]),
+        generators=[torch.Generator().manual_seed(2)],
+        num_inference_steps=1,
+    )
     assert found.size == (64, 64) and made.tobytes() == alone.tobytes()
     with pytest.raises(AnyGenError, match="expected both or neither"):
         RetrievalGenerator(index, modality="image", otherwise=maker)
