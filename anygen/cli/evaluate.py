@@ -21,7 +21,7 @@ def evaluate(
         "runs/eval"
     ),
     judges: Annotated[
-        Path | None, typer.Option(help="The folder of the judges, trained there if missing; default: the user's cache.")
+        Path | None, typer.Option(help="A folder of judges, trained there if missing; default: those of the package.")
     ] = None,
 ):
     """Measure what a model of nano's world gets right, medium by medium, and print the table."""

@@ -32,13 +32,16 @@ UNLABELLED = -100
 
 Labels = dict[str, Tensor]
 
+SHIPPED_JUDGES = Path(__file__).parent / "judge_weights"
+"""The judges that `anygen eval` asks unless another folder is named: what the defaults below trained."""
+
 UNREADABLE_MOTIONS = ("blinks", "spins")
 """Motions with frames that show nothing, or a thing from its edge: nobody could name it from such a frame alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeTrainingConfig:
-    """How one judge is trained. The defaults take some fifteen minutes of one CPU core."""
+    """How one judge is trained. The defaults take some fifteen minutes of one CPU core, and made `SHIPPED_JUDGES`."""
 
     kind: JudgeKind
     num_scenes: int = 20_000
@@ -61,13 +64,6 @@ def prepare_judges(folder: str | os.PathLike) -> Judges:
         if not (Path(folder) / f"{kind}.json").exists():
             train_judge(folder, JudgeTrainingConfig(kind=kind))
     return load_judges(folder)
-
-
-def default_judges_folder() -> Path:
-    """`$ANYGEN_CACHE/judges`, or `anygen/judges` in the user's cache folder ($XDG_CACHE_HOME or ~/.cache)."""
-    if os.environ.get("ANYGEN_CACHE"):
-        return Path(os.environ["ANYGEN_CACHE"]) / "judges"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anygen" / "judges"
 
 
 def train_judge(folder: str | os.PathLike, config: JudgeTrainingConfig) -> dict[str, float]:

@@ -27,7 +27,7 @@ import torch
 
 import anygen
 from anygen.errors import AnyGenError
-from anygen.evaluation.judge_training import default_judges_folder, prepare_judges
+from anygen.evaluation.judge_training import SHIPPED_JUDGES, prepare_judges
 from anygen.evaluation.judges import Judges
 from anygen.evaluation.matrix import Cell, Request, find_cells, make_request
 from anygen.evaluation.observe import observe
@@ -63,7 +63,7 @@ def evaluate(
         cells: names of `matrix.CELLS`; None for all.
         batch_size: requests that the pipeline answers at once.
         out: folder of records and tables; a finished record is not made again.
-        judges: folder of the judges, trained there (minutes) where they are missing; None for the user's cache.
+        judges: folder of judges, trained there (minutes) where they are missing; None for those of the package.
         parameters: of the pipeline, such as `image={"num_inference_steps": 20}`.
 
     Raises:
@@ -78,7 +78,7 @@ def evaluate(
         conversations = [[{"role": "user", "content": list(request.content)}] for request in requests]
         return pipe(conversations, modalities=cell.modalities, seed=reply_seeds, **(parameters | dict(cell.parameters)))
 
-    trusted = prepare_judges(default_judges_folder() if judges is None else judges)
+    trusted = prepare_judges(SHIPPED_JUDGES if judges is None else judges)
     rows = []
     for cell in chosen:
         asked = [split for split in splits if split == "test" or cell.pairs]

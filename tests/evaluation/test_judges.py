@@ -7,7 +7,7 @@ from PIL import Image
 
 from anygen.errors import AnyGenError
 from anygen.evaluation import judge_training
-from anygen.evaluation.judge_training import JudgeTrainingConfig, prepare_judges, render_examples, train_judge
+from anygen.evaluation.judge_training import SHIPPED_JUDGES, JudgeTrainingConfig, prepare_judges, render_examples, train_judge
 from anygen.evaluation.judges import JUDGED, MEL_BINS, Judge, JudgeConfig, image_pixels, load_judges, log_mels
 from anygen.media.types import Audio, Video
 
@@ -92,6 +92,22 @@ def test_an_unknown_kind_is_refused():
         Judge(JudgeConfig(kind="smell"))
     with pytest.raises(ValueError, match="smell"):
         JudgeTrainingConfig(kind="smell")
+
+
+@pytest.mark.parametrize("kind", JUDGED)
+def test_the_shipped_judges_are_right_on_fresh_renders(kind):
+    """At least 99 per cent, as they say of themselves, and on other renders than those they were counted on.
+
+    Six hundred renders and a true share of 99.5 per cent stay above 98.4 nearly always.
+    """
+    judges = load_judges(SHIPPED_JUDGES)
+    relied_on = ("thing", "background") if kind == "image" else ("sound",)
+    assert min(judges.accuracy[kind][name] for name in relied_on) >= 0.99
+    inputs, labels = render_examples(kind, 600, purpose="test of the shipped judges")
+    for name in relied_on:
+        known = labels[name] >= 0
+        found = getattr(judges, kind).probabilities(inputs)[name].argmax(-1)
+        assert (found == labels[name])[known].float().mean() >= 0.984
 
 
 @pytest.mark.slow
