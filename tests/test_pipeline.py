@@ -45,7 +45,7 @@ def test_exactly_the_media_asked_for(pipe):
     assert (
         isinstance(output.videos[0], Video)
         and output.videos[0].frames.shape == (2, 16, 16, 3)
-        and output.videos[0].fps == 4
+        and output.videos[0].fps == 8
     )
     assert isinstance(output.audios[0], Audio) and output.audios[0].sampling_rate == 16_000
     words = "".join(part.text for part in output.parts if part.type == "text")
