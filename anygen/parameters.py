@@ -16,8 +16,8 @@ from anygen.media.types import MEDIA
 OUTPUT_TYPES = ("pil", "np", "pt")
 MAX_INFERENCE_STEPS = 1000
 """More than any schedule was trained with; bounds what one request may cost."""
-WHOLE_BOUNDS = {"num_inference_steps": MAX_INFERENCE_STEPS, "height": 8192, "width": 8192, "num_frames": 4096}
-"""Generator parameters that are whole numbers of at least 1 (steps, pixels, frames), and the most of each."""
+WHOLE_BOUNDS = {"num_inference_steps": MAX_INFERENCE_STEPS, "height": 8192, "width": 8192, "num_frames": 4096, "top_k": 65536}
+"""Generator parameters that are whole numbers of at least 1 (steps, pixels, frames, tokens), and the most of each."""
 MAX_SECONDS = 600
 """The longest sound that a request may ask for."""
 MAX_OUTPUTS = 64

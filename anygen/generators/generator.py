@@ -75,6 +75,8 @@ class Generator(nn.Module, ABC):
     """What is made: "image", "video" or "audio"."""
     source: str | None = None
     """Where it was loaded from, a repository or a folder, and is frozen; None for one that is saved with its model."""
+    is_differentiable: bool = True
+    """Whether a learned bridge can be trained onto its condition; False where that is text or token ids."""
 
     @property
     @abstractmethod

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "float16", "bfloat16")
 OFFLOADS = ("none", "model", "sequential", "group")
+FEW_STEP_SCHEDULERS = ("LCMScheduler", "TCDScheduler")
+"""Schedulers that declare no compatibility and take the place of any that DDIM can take."""
 COMPILE_MODES = ("none", "default", "reduce-overhead", "max-autotune")
 
 
@@ -44,9 +46,13 @@ class LoadOptions:
     compile: str = "none"
     """The mode of `torch.compile` for the denoiser, one of `COMPILE_MODES`; it compiles at the first step."""
     scheduler: str | None = None
-    """The class of another scheduler that the pipeline's own calls compatible, e.g. "LCMScheduler"."""
+    """The class of another scheduler that is compatible with the pipeline's own, e.g. "LCMScheduler"."""
     scheduler_settings: Mapping[str, Any] = field(default_factory=dict)
     """Constructor arguments of that scheduler, over those of the pipeline's own."""
+    lora: str | None = None
+    """A folder or repository of LoRA weights in safetensors, as of few-step checkpoints (LCM, lightning)."""
+    lora_scale: float = 1.0
+    """How much of it is added."""
     vae_slicing: bool = False
     """Whether the autoencoder decodes one item at a time."""
     vae_tiling: bool = False
@@ -71,7 +77,8 @@ def load_generator(source: Any, *, modality: str | None = None, options: LoadOpt
     """A generator of a folder, of a repository of the hub ("name/repository@revision"), or of a ready object.
 
     Args:
-        source: a folder or repository of a diffusers pipeline, ours or theirs; a `DiffusionPipeline`; a `Generator`.
+        source: a folder or repository of a diffusers pipeline, ours or theirs, or of a model of transformers
+            (`transformers_classes`); a `DiffusionPipeline`; a `Generator`.
         modality: what it has to make, "image", "video" or "audio"; found from the pipeline where none is given.
         options: see `LoadOptions`.
 
@@ -119,8 +126,11 @@ def _from_folder(source: str | Path, options: LoadOptions) -> Generator:
 
     from anygen.generators.diffusion import DiffusionGenerator
     from anygen.generators.pipeline_folder import load_pipeline, read_index
+    from anygen.generators.transformers_folder import is_transformers_folder
 
     folder = find_folder(source)
+    if is_transformers_folder(folder):
+        return _from_transformers(folder, options)
     components = [name for name, entry in read_index(folder).items() if isinstance(entry, list)]
     more: dict[str, dict[str, Any]] = {}
     for option, argument in (("device_map", "device_map"), ("quantization", "quantization_config")):
@@ -136,12 +146,34 @@ def _from_folder(source: str | Path, options: LoadOptions) -> Generator:
     return DiffusionGenerator.from_pipeline(pipeline, **settings | dict(options.settings))
 
 
+def _from_transformers(folder: Path, options: LoadOptions) -> Generator:
+    """A model of transformers, which is the one component "model" of its folder."""
+    import torch
+
+    from anygen.generators.transformers_folder import load_transformers
+
+    loading: dict[str, Any] = {"dtype": getattr(torch, options.dtype or "float32")}
+    for name in ("device_map", "quantization"):
+        if others := sorted(set(getattr(options, name)) - {"model"}):
+            raise _invalid(name, others, "the one component model: this is a folder of transformers")
+    if options.device_map:
+        loading["device_map"] = options.device_map["model"]
+    if options.quantization:
+        from transformers.quantizers.auto import AutoQuantizationConfig
+
+        try:
+            loading["quantization_config"] = AutoQuantizationConfig.from_dict(dict(options.quantization["model"]))
+        except (ImportError, ValueError) as error:
+            raise _invalid("quantization", dict(options.quantization), f"one that can be had here ({error})") from error
+    return load_transformers(folder, settings=options.settings, **loading)
+
+
 def apply_options(generator: Generator, options: LoadOptions) -> None:
     """What can be set once the weights are there; the device comes last."""
     pipeline = getattr(generator, "pipeline", None)
     asked = [
         name
-        for name in ("scheduler", "attention_backend", "vae_slicing", "vae_tiling", "device_map")
+        for name in ("scheduler", "attention_backend", "lora", "vae_slicing", "vae_tiling")
         if getattr(options, name)
     ]
     asked += [name for name in ("cpu_offload", "compile") if getattr(options, name) != "none"]
@@ -149,6 +181,8 @@ def apply_options(generator: Generator, options: LoadOptions) -> None:
         raise _invalid(asked[0], getattr(options, asked[0]), f"a diffusers pipeline; found {type(generator).__name__}")
     if options.scheduler:
         pipeline.scheduler = chosen_scheduler(pipeline, options.scheduler, options.scheduler_settings)
+    if options.lora:
+        _add_lora(generator, options.lora, options.lora_scale)
     if options.attention_backend:
         _set_attention(pipeline, options.attention_backend)
     for option, method in (("vae_slicing", "enable_slicing"), ("vae_tiling", "enable_tiling")):
@@ -166,9 +200,13 @@ def apply_options(generator: Generator, options: LoadOptions) -> None:
 
 def chosen_scheduler(pipeline, name: str, settings: Mapping[str, Any]):
     """Another scheduler with the configuration of the pipeline's own, where that one calls it compatible."""
+    import diffusers
+
+    own = type(pipeline.scheduler).__name__
     classes = {found.__name__: found for found in pipeline.scheduler.compatibles}
+    if "DDIMScheduler" in classes:
+        classes |= {each: getattr(diffusers, each) for each in FEW_STEP_SCHEDULERS}
     if name not in classes:
-        own = type(pipeline.scheduler).__name__
         raise _invalid("scheduler", name, f"one that {own} is compatible with: {', '.join(sorted(classes))}")
     known = set(inspect.signature(classes[name].__init__).parameters) - {"self"}
     for unknown in sorted(set(settings) - known):
@@ -177,6 +215,25 @@ def chosen_scheduler(pipeline, name: str, settings: Mapping[str, Any]):
         return classes[name].from_config(pipeline.scheduler.config, **settings)
     except (ImportError, ValueError) as error:  # a scheduler may need a package of its own
         raise _invalid("scheduler", name, f"a scheduler that can be made here ({error})") from error
+
+
+def _add_lora(generator: Generator, source: str, scale: float) -> None:
+    """Load LoRA weights into the pipeline, switched on, frozen."""
+    pipeline, folder = generator.pipeline, find_folder(source)
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise _invalid("lora", source, f"none: {type(pipeline).__name__} has no load_lora_weights")
+    found = sorted(path.name for path in folder.glob("*.safetensors"))
+    if len(found) != 1:
+        raise _invalid("lora", source, f"a folder with one file of safetensors; it holds {', '.join(found) or 'none'}")
+    try:
+        pipeline.load_lora_weights(folder, weight_name=found[0], adapter_name="lora", use_safetensors=True)
+        active = pipeline.get_active_adapters()
+        if "lora" not in active:
+            raise ValueError("none of its weights belong to a part of this pipeline")
+        pipeline.set_adapters(["lora"], adapter_weights=[scale])
+    except (RuntimeError, ValueError, ImportError, OSError) as error:
+        raise _invalid("lora", source, f"weights for {type(pipeline).__name__} ({error})") from error
+    generator.requires_grad_(False)
 
 
 def _set_attention(pipeline, backend: str) -> None:
