@@ -18,10 +18,8 @@ from pathlib import Path
 
 import torch
 
-from anygen.encoders import load_encoder
 from anygen.errors import AnyGenError
 from anygen.model import AnyGenModel
-from anygen.nano.assemble import build_generators
 from anygen.nano.training.alignment import load_stages, run_stage
 from anygen.nano.training.autoencoders import train_autoencoder
 from anygen.nano.training.caption_encoder import train_caption_encoder
@@ -33,6 +31,7 @@ from anygen.nano.training.pools import Pool
 from anygen.nano.training.sampling import choose_guidance
 from anygen.nano.training.tokenizer import make_tokenizer
 from anygen.nano.training.warm_start import take_apart
+from anygen.pipeline import AnyGenPipeline
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def _llm(work: Path, minutes: float | None) -> bool:
 
 
 def _sampling(work: Path, minutes: float | None) -> bool:
-    choose_guidance(build_generators(work), load_encoder(work / "encoder" / "export"), folder=work / "sampling")
+    choose_guidance(AnyGenPipeline(load_stages(work)), folder=work / "sampling")
     return True
 
 

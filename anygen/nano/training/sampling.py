@@ -1,9 +1,9 @@
 """Chooses how strongly each generator of nano is guided, by what nano's own encoder finds in what it makes.
 
-    captions of fresh train scenes -> the generator, at each scale -> encoder -> nearest phrase of every attribute
+    captions of fresh train scenes -> the aligned model, at each scale -> encoder -> nearest phrase of every attribute
 
-The last step but one of the recipe. Neither the judges nor the measurements of `anygen eval` have a part in it, and no
-scene of the evaluation is met.
+The last step but one of the recipe; the whole model answers, since guidance leads away from the bridge's own null condition.
+Neither the judges nor the measurements of `anygen eval` have a part in it, and no scene of the evaluation is met.
 """
 
 from __future__ import annotations
@@ -16,25 +16,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from anygen.encoders import Encoder
-from anygen.generators.generator import Generator
+from anygen.media.types import MEDIA
 from anygen.nano.training.encoder import apart, embed_phrases
 from anygen.nano.training.phrases import FAMILIES_OF, attribute, phrase_families
 from anygen.nano.world.captions import canonical_caption
 from anygen.nano.world.scene import Scene, sample_scene, sample_tone
+from anygen.pipeline import AnyGenPipeline
 
-SCALES = (1.5, 2.0, 3.0, 4.0)
+SCALES = (1.5, 2.0, 3.0)
 """Guidance scales that are compared; of equally good ones the smallest is taken."""
-NUM_SCENES = {"image": 64, "video": 48, "audio": 64}
+NUM_SCENES = {"image": 96, "video": 48, "audio": 128}
 BATCH_SIZE = 16
 
 
-def choose_guidance(generators: dict[str, Generator], encoder: Encoder, *, folder: Path) -> dict[str, float]:
+def choose_guidance(pipe: AnyGenPipeline, *, folder: Path, modalities: Sequence[str] = MEDIA) -> dict[str, float]:
     """Modality -> the best of `SCALES`; `folder/guidance.json` holds what each of them reached."""
-    shares = {
-        modality: {scale: share_found(generator, encoder, scale=scale) for scale in SCALES}
-        for modality, generator in generators.items()
-    }
+    shares = {modality: {scale: share_found(pipe, modality, scale=scale) for scale in SCALES} for modality in modalities}
     chosen = {modality: max(found, key=found.get) for modality, found in shares.items()}
     folder.mkdir(parents=True, exist_ok=True)
     record = {"chosen": chosen, "found": shares, "scenes": NUM_SCENES}
@@ -43,17 +40,18 @@ def choose_guidance(generators: dict[str, Generator], encoder: Encoder, *, folde
 
 
 @torch.no_grad()
-def share_found(generator: Generator, encoder: Encoder, *, scale: float) -> float:
+def share_found(pipe: AnyGenPipeline, modality: str, *, scale: float) -> float:
     """Share of the attributes said in canonical captions that the encoder finds in the media made from them."""
-    modality = generator.modality
+    encoder = pipe.model.encoders[modality]
     scenes = validation_scenes(modality)
     phrases = {family: apart(vectors) for family, vectors in embed_phrases(encoder).items()}
     right, said = 0, 0
     for start in range(0, len(scenes), BATCH_SIZE):
         part = scenes[start : start + BATCH_SIZE]
-        condition = generator.encode_text([canonical_caption(scene, modality) for scene in part])
-        seeds = [torch.Generator().manual_seed(start + index) for index in range(len(part))]
-        media = generator.generate(condition, generators=seeds, guidance_scale=scale)
+        captions = [canonical_caption(scene, modality) for scene in part]
+        seeds = list(range(start, start + len(part)))
+        outputs = pipe(captions, modalities=[modality], seed=seeds, **{modality: {"guidance_scale": scale}})
+        media = [output.of(modality)[0] for output in outputs]
         vectors = encoder.embed(modality, encoder.preprocess(modality, media))
         for family in FAMILIES_OF[modality]:
             labels = labels_of(part, modality, family)

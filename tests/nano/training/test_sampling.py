@@ -30,9 +30,8 @@ def test_labels_are_class_numbers_or_none():
 
 def test_the_better_scale_is_chosen_and_all_are_recorded(pipe, tmp_path, monkeypatch):
     monkeypatch.setattr(sampling, "SCALES", (1.5, 60.0))
-    monkeypatch.setattr(sampling, "NUM_SCENES", {"image": 6, "video": 2, "audio": 6})
-    generators, encoder = {"image": pipe.generators["image"]}, pipe.model.encoders["image"]
-    chosen = sampling.choose_guidance(generators, encoder, folder=tmp_path)
+    monkeypatch.setattr(sampling, "NUM_SCENES", {"image": 6})
+    chosen = sampling.choose_guidance(pipe, folder=tmp_path, modalities=["image"])
     found = json.loads((tmp_path / "guidance.json").read_text())["found"]["image"]
     assert chosen == {"image": 1.5}
     assert found["1.5"] > 0.7 > found["60.0"]
@@ -41,5 +40,4 @@ def test_the_better_scale_is_chosen_and_all_are_recorded(pipe, tmp_path, monkeyp
 @pytest.mark.parametrize("modality", ["image", "audio"])
 def test_what_the_encoder_finds_depends_on_what_was_made(pipe, modality, monkeypatch):
     monkeypatch.setattr(sampling, "NUM_SCENES", {"image": 6, "audio": 6})
-    share = sampling.share_found(pipe.generators[modality], pipe.model.encoders["image"], scale=2.0)
-    assert share > 0.6
+    assert sampling.share_found(pipe, modality, scale=2.0) > 0.6
