@@ -18,6 +18,8 @@ MAX_INFERENCE_STEPS = 1000
 """More than any schedule was trained with; bounds what one request may cost."""
 WHOLE_BOUNDS = {"num_inference_steps": MAX_INFERENCE_STEPS, "height": 8192, "width": 8192, "num_frames": 4096, "top_k": 65536}
 """Generator parameters that are whole numbers of at least 1 (steps, pixels, frames, tokens), and the most of each."""
+SIDE_MULTIPLE = 8
+"""Sides of pictures and films are a multiple of so many pixels, as the pipelines of diffusers ask for."""
 MAX_SECONDS = 600
 """The longest sound that a request may ask for."""
 MAX_OUTPUTS = 64
@@ -117,6 +119,8 @@ def check_generator_parameters(modality: str, given: Mapping[str, Any], *, known
             raise _invalid(where, name, f"a parameter of this model's {modality} generator: {', '.join(known)}")
         if name in WHOLE_BOUNDS:
             _check_number(where, value, low=1, high=WHOLE_BOUNDS[name], whole=True)
+            if name in ("height", "width") and value % SIDE_MULTIPLE:
+                raise _invalid(where, value, f"a multiple of {SIDE_MULTIPLE} pixels")
         elif name == "audio_length_in_s":
             _check_number(where, value, low=0, high=MAX_SECONDS, above_low=True)
         else:

@@ -50,9 +50,10 @@ def look_of(generators: Mapping[str, Any], modality: str) -> Look:
     generator = generators.get(modality)
     if not isinstance(generator, DiffusionGenerator) or modality == "audio":
         return Look()
-    height, width = (side * generator.pipeline.vae_scale_factor for side in generator.latent_shape[-2:])
+    defaults = generator.default_parameters
+    size = f"{defaults['width']}x{defaults['height']}" if "height" in defaults and "width" in defaults else ""
     seconds = f"{generator.num_frames / generator.fps:g}" if isinstance(generator, VideoGenerator) else ""
-    return Look(size=f"{width}x{height}", seconds=seconds)
+    return Look(size=size, seconds=seconds)
 
 
 def read_image_generation(body: Any, *, look: Look, settings: ServeSettings) -> Ask:

@@ -19,7 +19,8 @@ from anygen.media.load import load_media
 FEW_STEPS = {f"{modality}_num_inference_steps": 2 for modality in ("image", "video", "audio")}
 SETTINGS = {"seed": 0, "seed_kind": "fixed", "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 60}
 GUIDANCE = {f"{modality}_guidance_scale": 3.0 for modality in ("image", "video", "audio")}
-GIVEN = SETTINGS | GUIDANCE | FEW_STEPS
+SIZES = {f"{modality}_{side}": 64 for modality in ("image", "video") for side in ("height", "width")} | {"video_num_frames": 8}
+GIVEN = SETTINGS | GUIDANCE | FEW_STEPS | SIZES
 
 
 def ask(client, text="", files=(), **settings):

@@ -68,7 +68,7 @@ def test_conversations_that_are_none(server, messages, param):
         ({"generation": {"audio": {"guidance_scale": "much"}}}, "generation.audio.guidance_scale"),
         ({"generation": {"num_outputs": 65}}, "generation.num_outputs"),
         ({"generation": {"image": {"height": 513}}}, "image['height']"),
-        ({"generation": {"video": {"num_frames": 6}}}, "video['num_frames']"),
+        ({"generation": {"video": {"num_frames": 0}}}, "video['num_frames']"),
         ({"audio": {"format": "mp3", "voice": "alloy"}}, "audio.format"),
     ],
 )  # fmt: skip
