@@ -16,7 +16,7 @@ from anygen.media.types import MEDIA
 OUTPUT_TYPES = ("pil", "np", "pt")
 MAX_INFERENCE_STEPS = 1000
 """More than any schedule was trained with; bounds what one request may cost."""
-WHOLE_BOUNDS = {"num_inference_steps": MAX_INFERENCE_STEPS, "height": 8192, "width": 8192, "num_frames": 4096, "top_k": 65536}
+WHOLE_BOUNDS = {"num_inference_steps": MAX_INFERENCE_STEPS, "height": 2048, "width": 2048, "num_frames": 512, "top_k": 65536}
 """Generator parameters that are whole numbers of at least 1 (steps, pixels, frames, tokens), and the most of each."""
 SIDE_MULTIPLE = 8
 """Sides of pictures and films are a multiple of so many pixels, as the pipelines of diffusers ask for."""
