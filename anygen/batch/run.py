@@ -46,7 +46,8 @@ class BatchRun:
     batch_size: int = 8
     """Items that go through the model together; part of the fingerprint, for the last bits depend on it."""
     workers: int = 1
-    """Processes, or actors, that hold the model."""
+    """Processes, or actors, that hold the model. They share the cores, and the number of torch's threads moves the last
+    bits of a result: going on with another number ends with results that are as good, but not with the same bytes."""
     engine: Literal["local", "ray"] = "local"
     limit: int | None = None
     """Only the first items of the input."""
