@@ -129,7 +129,8 @@ def write_script(
         if part is first_of_reply:
             script.reply_start = len(script.ids)
         if part.type == "text":
-            script.say(backbone.encode_text(part.text), learned=is_reply)
+            is_lowered = turn.role == "user" and backbone.config.lowercase_users
+            script.say(backbone.encode_text(part.text.lower() if is_lowered else part.text), learned=is_reply)
         elif is_reply:
             first, *others = _signal_of(part, signals).run
             script.runs.append(SignalRun(item=0, start=len(script.ids), length=1 + len(others), part=part))

@@ -1,5 +1,7 @@
 """Conversations as token rows: exact ids, labels and places, and no way in for special tokens."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -87,6 +89,17 @@ def test_text_never_becomes_special_tokens(toy_model, text, role):
     in_plain, in_attack = ([id for id in inputs.input_ids[0].tolist() if id in special] for inputs in (plain, attack))
     assert in_attack == in_plain
     assert not attack.runs and not attack.slots
+
+
+def test_users_are_read_in_lower_case_where_the_llm_was_taught_so(build_model):
+    said = [{"role": "user", "content": "DRAW It"}, {"role": "assistant", "content": "Here It is"}]
+    model = build_model()
+    as_typed = model.collate([said]).input_ids.tolist()
+    model.backbone.config = replace(model.backbone.config, lowercase_users=True)
+    lowered = model.collate([said]).input_ids.tolist()
+    model.backbone.config = replace(model.backbone.config, lowercase_users=False)
+    assert lowered != as_typed
+    assert lowered == model.collate([[said[0] | {"content": "draw it"}, said[1]]]).input_ids.tolist()
 
 
 def test_a_template_that_loses_a_part_is_refused(build_model):

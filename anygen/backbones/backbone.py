@@ -45,6 +45,8 @@ class BackboneConfig:
     """Special token after them; "" for none."""
     stop_ids: tuple[tuple[int, ...], ...] = ()
     """Sequences of ids that end a reply as the end token does, for LLMs that were taught so; they are no part of it."""
+    lowercase_users: bool = False
+    """Whether users' words are read in lower case, for LLMs that were taught so: "A RED BELL" is then "a red bell"."""
 
     def __post_init__(self):
         object.__setattr__(self, "stop_ids", tuple(map(tuple, self.stop_ids)))  # JSON has lists

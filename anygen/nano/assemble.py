@@ -40,9 +40,10 @@ def assemble(work: Path, *, with_generators: bool = True) -> AnyGenModel:
     """
     generators = build_generators(work) if with_generators else None
     encoder = load_encoder(work / "encoder" / "export")
-    backbone = Backbone.from_pretrained(work / "llm" / "export")
+    reading = BackboneConfig(lowercase_users=True)
+    backbone = Backbone.from_pretrained(work / "llm" / "export", config=reading)
     config = AnyGenConfig(
-        backbone=BackboneConfig(),
+        backbone=reading,
         signals={modality: _signal(backbone, modality) for modality in MEDIA},
         input_projectors={modality: InputProjectorConfig(type="transformer") for modality in MEDIA},
         output_projectors={modality: OUTPUT_PROJECTOR for modality in MEDIA},

@@ -114,7 +114,7 @@ class DialogueEncoder:
         encoded.say([self.ids[f"<{turn.role}>"]], self.config.prompt_weight)
         for part in turn.parts:
             if part.type == "text":
-                encoded.say(self.words(part.text), said)
+                encoded.say(self.words(part.text.lower() if turn.role == "user" else part.text), said)
             elif turn.role == "user":
                 words = part.caption
                 if rng is not None and part.type != "audio" and is_lone(part.scene) and rng.random() < self.config.shuffled:

@@ -47,7 +47,7 @@ TASKS: dict[str, Callable[[Speaker], tuple[DialogueTurn, ...]]] = {
 TASK_WEIGHTS = {
     "describe image": 2, "describe video": 2, "describe audio": 1.5, "questions": 2.5, "questions about sound": 1,
     "is there": 2.5, "compare": 2, "draw": 2, "film": 2, "play": 1.5, "bare caption": 2, "forced media": 0.7,
-    "several media": 1.2, "edits": 2, "image to audio": 1, "image to video": 1, "video to image": 0.8,
+    "several media": 2.5, "edits": 2, "image to audio": 1, "image to video": 1, "video to image": 0.8,
     "video to audio": 0.6, "audio to image": 1.2, "audio to video": 0.8, "change medium": 1.3, "about the world": 1.2,
     "small talk": 1, "refuse": 1.3, "refuse silent": 0.8,
 }  # fmt: skip

@@ -115,7 +115,8 @@ SEVERAL = Wordings(
            "make {x} as {list}", "{list}: {x}", "[turn|make] {x} into {list}", "{x}, and i want {list} of it", "{list}, {x}",
            "[please make|could you make|can you give me] {list} of {x}", "i am looking for {list} of {x}", "{x} in {list}",
            "my wish is {list} of {x}", "send me {list} of {x}", "{list} showing {x}", "prepare {list} of {x}",
-           "what about {list} of {x}?"),
+           "what about {list} of {x}?", "of {x} [make|give me] {list}", "{x}: [make|give me] {list}", "can i get {list} of {x}?",
+           "all of these of {x}: {list}", "i would love {list} of {x}", "[please|now] {list} of {x}"),
     test=("let me have {list} of {x}", "{list} is what i want, of {x}", "for me {x} in the form of {list}",
           "{x}. i need {list}"),
 )  # fmt: skip
@@ -124,7 +125,9 @@ SEVERAL_VERBS = {
         train=("draw {x} and film it", "[draw|paint] {x} and animate it", "draw and film {x}", "draw {x}, then film it",
                "show me {x}, still and moving", "draw {x} and make {a_video} of it[| too]", "film {x} and draw it",
                "{x}, drawn and filmed", "paint {x} and film it as well", "sketch {x} and let it move in {a_video}",
-               "first draw {x}, then animate it", "animate {x} and paint it[| too]", "a still and a moving {x}"),
+               "first draw {x}, then animate it", "animate {x} and paint it[| too]", "a still and a moving {x}",
+               "[paint|sketch] {x}, and [film|animate] it too", "{x}: [draw|paint] it and [film|animate] it",
+               "{a_picture} and {a_video} of {x}", "let me see {x} in {a_picture} and in {a_video}"),
         test=("both draw and film {x}", "film and draw {x}", "draw {x} and then make a film of it"),
     ),
     ("image", "audio"): Wordings(
@@ -134,7 +137,9 @@ SEVERAL_VERBS = {
                "draw {x} with sound",
                "draw {x} and tell me how it sounds", "play the sound of {x} and draw it",
                "{a_picture} of {x} with its sound", "{x}, drawn and heard", "paint {x} and make it sound",
-               "first draw {x}, then play its sound", "play {x} and paint it[| too]", "show {x} and how it sounds"),
+               "first draw {x}, then play its sound", "play {x} and paint it[| too]", "show {x} and how it sounds",
+               "{x}: [draw|paint|show] it and [play it|let me hear it]", "{a_picture} of {x} and how it sounds",
+               "how does {x} look, and how does it sound?", "[sketch|paint] {x} and play it"),
         test=("draw {x} and let it sound", "i want to see and to hear {x}", "what does {x} look and sound like?"),
     ),
     ("video", "audio"): Wordings(
@@ -142,7 +147,9 @@ SEVERAL_VERBS = {
                "film {x} and let me hear it",
                "animate {x} and play its sound", "make {a_video} of {x} and its sound[| too]",
                "{a_video} with sound of {x}", "{x}, filmed and heard", "first film {x}, then play its sound",
-               "play {x} and film it[| too]", "{x} moving and sounding"),
+               "play {x} and film it[| too]", "{x} moving and sounding",
+               "{x}: [film|animate] it and [play it|let me hear it]", "let me watch and hear {x}",
+               "{a_video} of {x}, and its [sound|noise]"),
         test=("film {x} and let it sound", "{a_video} of {x} and how it sounds", "a film and the noise of {x}"),
     ),
     ("image", "video", "audio"): Wordings(
@@ -152,7 +159,9 @@ SEVERAL_VERBS = {
                "show me {x} in every way you can",
                "draw {x}, animate it and let me hear it",
                "{x}, drawn, filmed and heard", "{x} in every medium [you have|there is]", "paint {x}, then film it, then play it",
-               "{x}: picture, film and sound", "the whole show of {x}", "make all media of {x}"),
+               "{x}: picture, film and sound", "the whole show of {x}", "make all media of {x}",
+               "[draw|paint] {x} and [film|animate] it and play it", "let me see, watch and hear {x}",
+               "{a_picture}, {a_video} and the sound of {x}", "{x}: paint it, animate it, let me hear it"),
         test=("all you can make of {x}", "film, draw and play {x}", "{x}: draw it, film it, play it"),
     ),
 }  # fmt: skip

@@ -38,7 +38,7 @@ DIALOGUE = Dialogue(task="toy", turns=(
 def test_media_of_the_user_are_captions_and_those_of_the_assistant_runs_of_signal_tokens(tokenizer):
     encoder = DialogueEncoder(tokenizer, PretrainingConfig(prompt_weight=0.1))
     encoded = encoder.dialogue(DIALOGUE)
-    read = "<bos><user><media>a large red bell on grass in the center</media>Play it <end><end><assistant>Here it is."
+    read = "<bos><user><media>a large red bell on grass in the center</media>play it <end><end><assistant>Here it is."
     assert tokenizer.decode(encoded.ids) == read + "<audio_0><audio_1><audio_2><audio_3><end>"
     assert encoded.ids.count(tokenizer.eos_token_id) == 2  # the one that the user spelt out is none
     said = [token for token, weight in zip(encoded.ids, encoded.weights, strict=True) if weight == 1]
