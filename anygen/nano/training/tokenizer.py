@@ -16,11 +16,11 @@ from anygen.nano.world.turns import MEDIA, Speaker
 
 
 def tokenizer_texts(*, num_dialogues: int = 20_000, num_captions: int = 10_000, seed: int = 0) -> Iterator[str]:
-    """Words of dialogues, and captions (in lower case) of each medium."""
+    """Words of dialogues (those of users in lower case, as they are read), and captions (in lower case) of each medium."""
     rng = random.Random(seed)
     for _ in range(num_dialogues):
         for turn in sample_dialogue(rng).turns:
-            yield turn.text
+            yield turn.text.lower() if turn.role == "user" else turn.text
             yield from (part.caption for part in turn.media)
     speaker = Speaker(rng)
     for _ in range(num_captions):
