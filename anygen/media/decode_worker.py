@@ -114,7 +114,9 @@ def decode(job: dict) -> tuple[dict, list[np.ndarray]]:
         "protocol_whitelist": "",
         "codec_whitelist": f"{VIDEO_CODECS},{AUDIO_CODECS}",
     }
-    with av.open(sys.stdin.buffer, mode="r", options=options, metadata_errors="replace") as container:
+    # Tags that are no UTF-8 cost nothing: PyAV 19 never decodes them strictly, earlier ones have to be told.
+    lenient = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+    with av.open(sys.stdin.buffer, mode="r", options=options, **lenient) as container:
         video = next((s for s in container.streams.video if not is_cover(s)), None) if job["want"] == "video" else None
         audio = next(iter(container.streams.audio), None)
         if job["want"] == "video" and video is None:

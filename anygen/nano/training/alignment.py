@@ -49,7 +49,12 @@ def run_stage(
     folder = work / f"stage-{name}"
     torch.manual_seed(0)
     model = load_stages(work, before=name)
-    source = ExampleSource(encoded_pools(model, pools, work), tasks=TASKS[name])
+    limit = model.backbone.context_length
+    source = ExampleSource(
+        encoded_pools(model, pools, work),
+        tasks=TASKS[name],
+        fits=lambda conversation: len(model.write_script(conversation).ids) <= limit,
+    )
     parameters = freeze_for(model, STAGES[name])
     reader = load_reader(work)
 

@@ -8,7 +8,7 @@ Encoder tokens and latents of a pool are computed once and kept; a scene finds i
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from anygen.encoders import Encoder
 from anygen.media.types import Audio, Video
-from anygen.messages import Part, Turn
+from anygen.messages import Conversation, Part, Turn
 from anygen.nano.architecture import VIDEO_FPS
 from anygen.nano.training.pools import Pool
 from anygen.nano.world.dialogues import TASK_WEIGHTS, Dialogue, DialoguePart, sample_conversation, sample_dialogue
@@ -71,19 +71,29 @@ def as_medium(modality: str, stored: np.ndarray):
 
 
 class ExampleSource:
-    """Draws examples of some tasks from encoded pools."""
+    """Draws examples of some tasks from encoded pools; those that `fits` does not hold for are drawn again."""
 
-    def __init__(self, pools: dict[str, EncodedPool], *, tasks: Sequence[str] = tuple(TASK_WEIGHTS)):
+    def __init__(
+        self,
+        pools: dict[str, EncodedPool],
+        *,
+        tasks: Sequence[str] = tuple(TASK_WEIGHTS),
+        fits: Callable[[Conversation], bool] = lambda conversation: True,
+    ):
         self.pools = pools
+        self.fits = fits
         self.tasks = tuple(tasks)
         self.weights = [TASK_WEIGHTS[task] for task in self.tasks]
 
     def draw(self, rng: random.Random) -> Example:
         """One example: a dialogue of the tasks, sometimes with others before it."""
-        dialogue = sample_conversation(rng, lambda: self._dialogue(rng))
-        turns = tuple(
-            Turn(role=turn.role, parts=tuple(self._part(part, turn.role) for part in turn.parts)) for turn in dialogue.turns
-        )
+        turns = None
+        while turns is None or not self.fits(turns):
+            dialogue = sample_conversation(rng, lambda: self._dialogue(rng))
+            turns = tuple(
+                Turn(role=turn.role, parts=tuple(self._part(part, turn.role) for part in turn.parts))
+                for turn in dialogue.turns
+            )
         made = [part for turn in dialogue.turns if turn.role == "assistant" for part in turn.media]
         return Example(conversation=turns, latents=tuple(self._latents(part) for part in made))
 
