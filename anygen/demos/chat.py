@@ -20,8 +20,8 @@ from anygen.demos.appearance import header
 from anygen.demos.conversation import Conversation, Exchange, ShownPart
 from anygen.demos.desk import Desk, as_public, forget_folder, new_folder
 from anygen.demos.examples import example_requests
-from anygen.demos.guarded_box import guarded_box
-from anygen.demos.reply import ReplyInMaking
+from anygen.demos.guarded_box import guarded_box, media_read
+from anygen.demos.reply import LABELS, ReplyInMaking
 from anygen.demos.settings import modality_toggles, parameter_controls, read_settings
 from anygen.demos.uploads import read_turn
 from anygen.errors import AnyGenError
@@ -151,9 +151,9 @@ def build_chat(pipeline: AnyGenPipeline) -> gr.Blocks:
         session = gr.State(Conversation(), time_to_live=SESSION_SECONDS, delete_callback=_forget)
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=7, min_width=340):
-                chatbot, examples = _chatbot()
+                chatbot, examples = _chatbot(pipeline)
                 answer_with = modality_toggles(pipeline)
-                box = guarded_box(placeholder="Say something, or add files", autofocus=True)
+                box = guarded_box(media_read(pipeline), placeholder=_invitation(pipeline), autofocus=True)
             with gr.Column(scale=3, min_width=300, elem_id="side"):
                 with gr.Accordion("What happened", open=True):
                     panel = gr.HTML(NO_ACCOUNT, padding=False, elem_id="what-happened")
@@ -166,9 +166,16 @@ def build_chat(pipeline: AnyGenPipeline) -> gr.Blocks:
     return page
 
 
-def _chatbot() -> tuple[gr.Chatbot, list]:
-    """The chat with its examples."""
-    examples = example_requests(Path(new_folder(gr.utils.get_upload_folder())))
+def _invitation(pipeline: AnyGenPipeline) -> str:
+    """What stands in the empty box."""
+    return "Say something, or add files" if media_read(pipeline) else "Say something"
+
+
+def _chatbot(pipeline: AnyGenPipeline) -> tuple[gr.Chatbot, list]:
+    """The chat with those examples that the model can answer."""
+    folder = Path(new_folder(gr.utils.get_upload_folder()))
+    examples = example_requests(folder, reads=media_read(pipeline), makes=pipeline.generators)
+    answers = ", ".join(LABELS[modality].lower() for modality in ("text", *pipeline.generators))
     offered = [
         {"text": example.text, "display_text": example.text, "files": list(example.files)} for example in examples
     ]
@@ -180,7 +187,7 @@ def _chatbot() -> tuple[gr.Chatbot, list]:
         buttons=["copy"],
         editable="user",
         examples=offered,
-        placeholder="**Say it, show it, play it.**<br>Answers are any mix of text, images, video and audio.",
+        placeholder=f"**{_invitation(pipeline)}.**<br>Answers can hold: {answers}.",
         layout="bubble",
     )
     return chatbot, examples

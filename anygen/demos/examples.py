@@ -5,6 +5,7 @@ Pictures, films and sounds are those of nano's world (`anygen/nano/world`), rend
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,25 +19,44 @@ class Example:
     title: str
     text: str
     files: tuple[str, ...] = ()
+    reads: str = "text"
+    """The kind of its files."""
+    makes: tuple[str, ...] = ()
+    """The media that the reply should hold."""
 
 
-def example_requests(folder: Path) -> list[Example]:
-    """The examples of the chat, in the order in which the page shows them; their media are written to `folder`."""
-    picture, film, sound = example_media(folder)
-    return [
-        Example(title="Draw", text="a large red bell on grass"),
-        Example(title="Film", text="make a video of a green train moving left"),
-        Example(title="Play", text="play the sound of a dog"),
-        Example(title="Picture to words", text="what is this?", files=(picture,)),
-        Example(title="Film to words", text="what happens in this video?", files=(film,)),
-        Example(title="Sound to picture", text="draw what you hear", files=(sound,)),
-        Example(title="Picture to sound", text="what does this sound like?", files=(picture,)),
-        Example(title="Several media", text="show me a picture, a video and the sound of a drum"),
+def example_requests(folder: Path, *, reads: Collection[str], makes: Collection[str]) -> list[Example]:
+    """The examples of the chat, in the order in which the page shows them; their media are written to `folder`.
+
+    `reads` and `makes` are the media that the model takes and generates: what it cannot do is not offered.
+    """
+    shown = example_media(folder)
+    picture, film, sound = shown["image"], shown["video"], shown["audio"]
+    examples = [
+        Example(title="Draw", text="a large red bell on grass", makes=("image",)),
+        Example(title="Film", text="make a video of a green train moving left", makes=("video",)),
+        Example(title="Play", text="play the sound of a dog", makes=("audio",)),
+        Example(title="Picture to words", text="what is this?", files=(picture,), reads="image"),
+        Example(title="Film to words", text="what happens in this video?", files=(film,), reads="video"),
+        Example(title="Sound to picture", text="draw what you hear", files=(sound,), reads="audio", makes=("image",)),
+        Example(
+            title="Picture to sound",
+            text="what does this sound like?",
+            files=(picture,),
+            reads="image",
+            makes=("audio",),
+        ),
+        Example(
+            title="Several media",
+            text="show me a picture, a video and the sound of a drum",
+            makes=("image", "video", "audio"),
+        ),
     ]
+    return [each for each in examples if each.reads in ("text", *reads) and set(each.makes) <= set(makes)]
 
 
-def example_media(folder: Path) -> tuple[str, str, str]:
-    """A picture, a film and a sound, written to `folder`; their paths."""
+def example_media(folder: Path) -> dict[str, str]:
+    """A picture, a film and a sound, written to `folder`; modality -> path."""
     from PIL import Image
 
     from anygen.media.save import save_media
@@ -48,9 +68,10 @@ def example_media(folder: Path) -> tuple[str, str, str]:
     cat = Scene(thing="cat", color="orange", background="grass")
     boat = Scene(thing="boat", color="brown", background="sky", motion="moves right")
     media = {
-        "picture.png": Image.fromarray(render_image(cat, SEED)),
-        "film.mp4": render_video(boat, SEED),
-        "sound.wav": render_audio(Scene(thing="bird", color="blue"), SEED),
+        "image": Image.fromarray(render_image(cat, SEED)),
+        "video": render_video(boat, SEED),
+        "audio": render_audio(Scene(thing="bird", color="blue"), SEED),
     }
+    names = {"image": "picture.png", "video": "film.mp4", "audio": "sound.wav"}
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(str(save_media(medium, folder / name)) for name, medium in media.items())
+    return {modality: str(save_media(medium, folder / names[modality])) for modality, medium in media.items()}

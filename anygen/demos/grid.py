@@ -16,7 +16,7 @@ from anygen.demos.chat import SESSION_SECONDS
 from anygen.demos.conversation import error_note
 from anygen.demos.desk import Desk, as_public, forget_folder, new_folder
 from anygen.demos.examples import example_media
-from anygen.demos.guarded_box import guarded_box
+from anygen.demos.guarded_box import guarded_box, media_read
 from anygen.demos.reply import LABELS, Pending, ReplyInMaking
 from anygen.demos.uploads import read_turn
 from anygen.stream import Finished
@@ -79,10 +79,11 @@ def build_grid(pipeline: AnyGenPipeline) -> gr.Blocks:
         gr.HTML(header("grid", pipeline.name), elem_id="header", padding=False)
         session = gr.State("", time_to_live=SESSION_SECONDS, delete_callback=forget_folder)
         with gr.Row(equal_height=True):
-            box = guarded_box(placeholder="Say or show something", scale=8, min_width=300)
+            reads = media_read(pipeline)
+            box = guarded_box(reads, placeholder="Say or show something", scale=8, min_width=300)
             seed = gr.Number(0, label="Seed", precision=0, scale=1, min_width=100)
         with gr.Row(elem_id="examples"):
-            examples = _examples(box)
+            _examples(box, reads)
         status = gr.HTML(padding=False, elem_id="status", min_height=30)
         with gr.Row(elem_id="cells"):
             words = gr.Textbox(label="Text", lines=9, interactive=False, buttons=["copy"], elem_classes=["cell"])
@@ -110,15 +111,12 @@ def _cell(modality: str) -> gr.components.Component:
     return gr.Audio(type="filepath", **look)
 
 
-def _examples(box: gr.MultimodalTextbox) -> None:
-    """Buttons that fill the box: a sentence, a picture, a film, a sound."""
-    picture, film, sound = example_media(Path(new_folder(gr.utils.get_upload_folder())))
-    offered = {
-        "A sentence": {"text": "a large red bell on grass", "files": []},
-        "A picture": {"text": "", "files": [picture]},
-        "A film": {"text": "", "files": [film]},
-        "A sound": {"text": "", "files": [sound]},
-    }
+def _examples(box: gr.MultimodalTextbox, reads: tuple[str, ...]) -> None:
+    """Buttons that fill the box: a sentence, and of a picture, a film and a sound what the model reads."""
+    shown = example_media(Path(new_folder(gr.utils.get_upload_folder())))
+    titles = {"image": "A picture", "video": "A film", "audio": "A sound"}
+    offered = {"A sentence": {"text": "a large red bell on grass", "files": []}}
+    offered |= {title: {"text": "", "files": [shown[modality]]} for modality, title in titles.items() if modality in reads}
     for title, value in offered.items():
         button = gr.Button(title, size="sm", min_width=80)
         button.click(lambda value=value: value, None, box, queue=False, api_visibility="private", show_progress="hidden")

@@ -6,21 +6,29 @@ file uploads it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from anygen.demos.uploads import MAX_TEXT
 from anygen.errors import PUBLIC_TEXT
+from anygen.media.types import MEDIA
+
+if TYPE_CHECKING:
+    from anygen.pipeline import AnyGenPipeline
 
 
-def guarded_box(**settings: Any) -> gr.MultimodalTextbox:
-    """A box for words, files and the microphone; `settings` as for `gr.MultimodalTextbox`."""
+def guarded_box(reads: Sequence[str], **settings: Any) -> gr.MultimodalTextbox:
+    """A box for words, and for files and the microphone where the model reads such media.
+
+    `reads` are the media that it takes, `settings` those of `gr.MultimodalTextbox`.
+    """
     box = gr.MultimodalTextbox(
-        sources=["upload", "microphone"],
+        sources=(["upload"] if reads else []) + (["microphone"] if "audio" in reads else []),
         file_count="multiple",
-        file_types=["image", "video", "audio"],
+        file_types=list(reads),
         show_label=False,
         max_plain_text_length=MAX_TEXT,
         elem_id="box",
@@ -40,6 +48,11 @@ def guarded_box(**settings: Any) -> gr.MultimodalTextbox:
     box.move_resource_to_block_cache = take_upload
     box.async_move_resource_to_block_cache = take_upload_later
     return box
+
+
+def media_read(pipeline: AnyGenPipeline) -> tuple[str, ...]:
+    """The media that the model of a pipeline takes, in the usual order."""
+    return tuple(modality for modality in MEDIA if modality in pipeline.model.input_modalities)
 
 
 def _refuse_address(path: str | Path | None) -> None:

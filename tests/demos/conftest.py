@@ -1,5 +1,6 @@
 """nano behind both pages, each served once for all tests here."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -27,21 +28,28 @@ def nano():
 
 
 @pytest.fixture(scope="session")
-def chat_page(nano, cache_of_the_pages):
-    yield from served(nano, "chat")
+def serve(cache_of_the_pages):
+    """Serves a pipeline behind a page, "chat" or "grid", until the tests are over."""
+    from anygen.demos.launch import launch
+
+    with contextlib.ExitStack() as stack:
+
+        def served(pipeline, app):
+            page = launch(pipeline, app, wait=False)
+            stack.callback(page.close)
+            return page
+
+        yield served
 
 
 @pytest.fixture(scope="session")
-def grid_page(nano, cache_of_the_pages):
-    yield from served(nano, "grid")
+def chat_page(nano, serve):
+    return serve(nano, "chat")
 
 
-def served(pipeline, app):
-    from anygen.demos.launch import launch
-
-    page = launch(pipeline, app, wait=False)
-    yield page
-    page.close()
+@pytest.fixture(scope="session")
+def grid_page(nano, serve):
+    return serve(nano, "grid")
 
 
 @pytest.fixture
