@@ -28,6 +28,23 @@ def toy_model_maker():
     return build_toy_model
 
 
+@pytest.fixture(scope="session")
+def pictures_alone(toy_model_maker, tmp_path_factory):
+    """A pipeline of a saved model that reads and makes no medium but the picture; its pictures are 16 pixels wide."""
+    from dataclasses import replace
+
+    from anygen import AnyGenPipeline
+    from anygen.model import AnyGenModel
+
+    whole = toy_model_maker()
+    names = ("signals", "input_projectors", "output_projectors", "conditions")
+    config = replace(whole.config, **{name: {"image": getattr(whole.config, name)["image"]} for name in names})
+    parts = {"encoders": {"image": whole.encoders["image"]}, "generators": {"image": whole.generators["image"]}}
+    folder = tmp_path_factory.mktemp("pictures")
+    AnyGenModel(config, backbone=whole.backbone, **parts).eval().save_pretrained(folder)
+    return AnyGenPipeline.from_pretrained(str(folder))
+
+
 @pytest.fixture
 def build_model():
     """The function behind `toy_model`, for tests that change their model; the same weights each time."""
