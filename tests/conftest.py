@@ -6,14 +6,8 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def two_threads():
-    """Small tensors are slower on many threads than on few."""
-    import torch
-
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+# Small tensors are slower on many threads than on one, here and in the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
