@@ -9,11 +9,13 @@
     generators/              one diffusers folder a modality, or references
 
 A frozen part that came from a repository or a folder is referred to (`name/repository@commit`, or the path) and not
-copied; of a referred LLM the rows of its added tokens are among the projectors, as llm.embedding and llm.head. Paths are
+copied, with the options that it was loaded with; of a referred LLM the rows of its added tokens are among the
+projectors, as llm.embedding and llm.head. Paths are
 written absolute; one that is not, of an LLM or a generator, is seen from the folder of the file that it stands in.
 
 Reading is strict: an unknown key, a missing, surplus, misshapen or non-finite tensor is a `model_load_error` that names
-the file, the key, and what was found and expected. Half precision on disk becomes float32 in memory.
+the file, the key, and what was found and expected. Half precision on disk becomes float32 in memory, but for referred parts
+whose options say otherwise.
 """
 
 from __future__ import annotations
@@ -110,7 +112,7 @@ def load_backbone(folder: Path, config: AnyGenConfig) -> Backbone | RemoteLLM:
     if set(reference) != {"source", "added_tokens"}:
         raise AnyGenError("model_load_error", f"{path}: found the keys {sorted(reference)}; expected source and added_tokens")
     source = seen_from(folder, reference["source"])
-    backbone = Backbone.from_pretrained(find_folder(source), config=config.backbone)
+    backbone = Backbone.from_pretrained(find_folder(source), config=config.backbone, **config.llm_options)
     backbone.add_tokens(reference["added_tokens"])
     backbone.source = source
     return backbone

@@ -19,7 +19,8 @@ from anygen.encoders import Encoder, load_encoder
 from anygen.encoders.encoder import locate
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Generator
-from anygen.generators.loading import LoadOptions, load_generator
+from anygen.generators.lazy import GeneratorBudget, LazyGenerator
+from anygen.generators.loading import LoadOptions, load_generator, plain
 from anygen.media.types import MEDIA
 from anygen.model import AnyGenConfig, AnyGenModel
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
@@ -58,6 +59,9 @@ class Composition:
     one: the arguments of `RemoteLLM`, e.g. api_key_env, reads."""
     generator_options: Mapping[str, LoadOptions] = field(default_factory=dict)
     """Modality -> how its generator is loaded and run."""
+    max_loaded: int | None = None
+    """How many generators may be in memory at a time: they are loaded when first used, and the one used longest ago
+    makes room. None loads them all at once. It concerns those that are given by where they are."""
     instructions: str = INSTRUCTIONS
     """What the LLM is told about captions; `{elements}` stands for one sentence a modality, see `bridges/markup.py`."""
     retrieve: Mapping[str, Retrieve] = field(default_factory=dict)
@@ -73,6 +77,8 @@ class Composition:
             )
         if "{elements}" not in self.instructions:
             raise _invalid("instructions: found no {elements} in them; expected where the LLM is told of its media")
+        if self.max_loaded is not None and (type(self.max_loaded) is not int or self.max_loaded < 1):
+            raise _invalid(f"max_loaded: found {self.max_loaded!r}; expected a whole number of at least 1, or None")
         if not self.generators and not self.encoders:
             raise _invalid("found an LLM alone; name one generator or encoder at least")
         for modality, bridge in self.bridges.items():
@@ -105,8 +111,9 @@ def compose(composition: Composition) -> AnyGenModel:
             not exist.
     """
     backbone = load_backbone(composition.llm, composition.llm_options)
+    budget = None if composition.max_loaded is None else GeneratorBudget(max_loaded=composition.max_loaded)
     generators = {
-        modality: _load_generator(source, modality, composition.generator_options.get(modality))
+        modality: _load_generator(source, modality, composition.generator_options.get(modality), budget)
         for modality, source in composition.generators.items()
     }
     for modality, wanted in composition.retrieve.items():
@@ -124,6 +131,7 @@ def compose(composition: Composition) -> AnyGenModel:
         output_projectors=dict.fromkeys(learned, composition.output_projector),
         conditions={modality: generators[modality].condition_spec for modality in learned},
         bridges={modality: bridge for modality, bridge in bridges.items() if bridge.type != "signal"},
+        llm_options={} if isinstance(backbone, RemoteLLM) else plain(dict(composition.llm_options)),
         instructions=composition.instructions,
     )
     return AnyGenModel(config, encoders=encoders, backbone=backbone, generators=generators).eval()
@@ -146,8 +154,10 @@ def load_backbone(source: Source, options: Mapping[str, Any]) -> Backbone | Remo
     return backbone
 
 
-def _load_generator(source: Source, modality: str, options: LoadOptions | None) -> Generator:
-    """One generator, which remembers where it came from."""
+def _load_generator(
+    source: Source, modality: str, options: LoadOptions | None, budget: GeneratorBudget | None
+) -> Generator:
+    """One generator, which remembers where it came from; a lazy one under a budget."""
     if is_remote(source) or is_index(source):
         if options is not None:
             raise _invalid(
@@ -156,10 +166,14 @@ def _load_generator(source: Source, modality: str, options: LoadOptions | None) 
         if is_remote(source):
             return RemoteGenerator(source, modality=modality)
         return RetrievalGenerator(source.removeprefix(PREFIX), modality=modality)
+    if not isinstance(source, (str, Path)):
+        return load_generator(source, modality=modality, options=options)
+    folder, reference = locate(source)
+    place = reference or str(folder.resolve())
+    if budget is not None:
+        return LazyGenerator.from_source(place, modality=modality, options=options, budget=budget)
     generator = load_generator(source, modality=modality, options=options)
-    if isinstance(source, (str, Path)):
-        folder, reference = locate(source)
-        generator.source = reference or str(folder.resolve())
+    generator.source = place
     return generator
 
 
@@ -197,7 +211,7 @@ def _check_remote(
                 f"bridge[{modality!r}]: found {bridge.type}; a remote generator reads captions: expected text"
             )
         if not maker.is_differentiable:
-            name = type(maker).__name__
+            name = maker.known().class_name if isinstance(maker, LazyGenerator) else type(maker).__name__
             raise _invalid(
                 f"bridge[{modality!r}]: found {bridge.type}; no gradient reaches what {name} reads: expected text"
             )

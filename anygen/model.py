@@ -57,6 +57,8 @@ class AnyGenConfig:
     bridges: dict[str, BridgeConfig] = field(default_factory=dict)
     """Modalities whose bridge is another one than a signal bridge. Those with a text bridge are in none of `signals`,
     `output_projectors` and `conditions`."""
+    llm_options: dict[str, Any] = field(default_factory=dict)
+    """How an LLM that is referred to is loaded: dtype, device_map, quantization_config, ... of its `from_pretrained`."""
     instructions: str = markup.INSTRUCTIONS
     """What a model with text bridges is told about them; `{elements}` stands for one sentence a modality."""
 
@@ -340,6 +342,12 @@ def _check_parts(model: AnyGenModel) -> None:
     for modality, generator in model.generators.items():
         if modality in config.text_modalities:
             continue
+        if modality in config.signals and not generator.is_differentiable:
+            raise AnyGenError(
+                "model_load_error",
+                f"bridges.{modality}: found a {config.bridges.get(modality, BridgeConfig()).type} bridge; no gradient "
+                f"reaches what {type(generator).__name__} reads: expected text",
+            )
         declared, recorded = generator.condition_spec, config.conditions.get(modality)
         if declared != recorded:
             raise AnyGenError(

@@ -1,6 +1,6 @@
 """Which model a command runs: `--model`, or one composed from `--llm` and what makes each medium.
 
---llm, --image-model, --video-model, --audio-model, --bridge -> AnyGenPipeline.compose -> AnyGenPipeline
+--llm, --image-model, --video-model, --audio-model, --bridge, --max-loaded -> AnyGenPipeline.compose -> AnyGenPipeline
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class ModelChoice:
     """Where local parts go; the machine's accelerator where there is one."""
     dtype: str | None = None
     """Of local parts: bfloat16 on an accelerator, float32 on a CPU."""
+    max_loaded: int | None = None
+    """How many generators may be in memory at a time; all of them where it is not given."""
     api_key_env: str | None = None
     """The environment variable with the key of remote parts."""
     save: Path | None = None
@@ -41,7 +43,7 @@ class ModelChoice:
     def check(self) -> None:
         """Raise a usage error for what does not go together."""
         composed = {"--bridge": self.bridge != "text", "--device": self.device, "--dtype": self.dtype}
-        composed |= {"--api-key-env": self.api_key_env, "--save": self.save}
+        composed |= {"--max-loaded": self.max_loaded, "--api-key-env": self.api_key_env, "--save": self.save}
         composed |= {f"--{modality}-model": True for modality in self.generators}
         if self.llm is None:
             if stray := [name for name, given in composed.items() if given]:
@@ -97,6 +99,7 @@ def compose_arguments(choice: ModelChoice) -> dict[str, Any]:
         "bridge": choice.bridge,
         "llm_options": llm_options,
         "generator_options": options,
+        "max_loaded": choice.max_loaded,
     }
 
 

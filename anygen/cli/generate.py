@@ -41,6 +41,14 @@ def generate(
         str | None, typer.Option(help="Where composed parts go.", show_default="an accelerator, or cpu")
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="Their precision.", show_default="bfloat16; float32 on cpu")] = None,
+    max_loaded: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Load composed generators when they are used, and keep at most so many in memory.",
+            show_default="all at once",
+        ),
+    ] = None,
     api_key_env: Annotated[
         str | None, typer.Option(help="The environment variable with the key of remote parts.")
     ] = None,
@@ -59,7 +67,7 @@ def generate(
     makers = {"image": image_model, "video": video_model, "audio": audio_model}
     choice = ModelChoice(
         model=model, llm=llm, generators={kind: source for kind, source in makers.items() if source}, bridge=bridge,
-        device=device, dtype=dtype, api_key_env=api_key_env, save=save,
+        device=device, dtype=dtype, max_loaded=max_loaded, api_key_env=api_key_env, save=save,
     )  # fmt: skip
     choice.check()
     media = {"image": image, "video": video, "audio": audio}

@@ -4,6 +4,10 @@
     generators/{image,video,audio}/    each a diffusers pipeline folder
 
 A component that two pipelines share (nano's films use the autoencoder of its pictures) is stored and held once.
+A frozen generator that is elsewhere is referred to, with the options that it was loaded with; lazy ones stay lazy:
+
+    {"image": {"source": "name/repository@commit", "settings": {...}, "options": {"dtype": "float16"},
+               "lazy": {"max_loaded": 1, "header": {...}}}}
 """
 
 from __future__ import annotations
@@ -17,8 +21,10 @@ from anygen.hub import seen_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from anygen.generators.generator import Generator
+    from anygen.generators.lazy import GeneratorBudget
 
 
 def generator_classes() -> dict[str, type[Generator]]:
@@ -51,7 +57,7 @@ def save_generators(generators: Mapping[str, Generator], folder: str | Path) -> 
     config, owners = {}, {}
     for modality, generator in generators.items():
         if generator.source is not None:
-            config[modality] = {"source": generator.source, "settings": generator.settings}
+            config[modality] = generator.reference()
             continue
         components = generator.pipeline_components
         shared = {name: owners[id(part)] for name, part in components.items() if id(part) in owners}
@@ -63,20 +69,16 @@ def save_generators(generators: Mapping[str, Generator], folder: str | Path) -> 
 
 def load_generators(folder: str | Path) -> dict[str, Generator]:
     """Read what `save_generators` wrote. Raises AnyGenError("model_load_error") for a folder that it did not write."""
-    from anygen.generators.loading import LoadOptions, load_generator
-
     folder = Path(folder)
     path = folder / "config.json"
     if not path.is_file():
         raise AnyGenError("model_load_error", f"{path} is missing; expected a folder written by save_generators")
     classes = generator_classes()
     generators: dict[str, Generator] = {}
+    budgets: dict[int, GeneratorBudget] = {}
     for modality, entry in json.loads(path.read_text(encoding="utf-8")).items():
-        if {"source"} <= set(entry) <= {"source", "settings"}:
-            options = LoadOptions(settings=entry.get("settings", {}))
-            source = seen_from(folder, entry["source"])
-            generators[modality] = load_generator(source, modality=modality, options=options)
-            generators[modality].source = source
+        if {"source"} <= set(entry) <= {"source", "settings", "options", "lazy"}:
+            generators[modality] = _referred(entry, modality, folder=folder, budgets=budgets, where=f"{path}: {modality}")
             continue
         if set(entry) != {"class", "shared"} or entry["class"] not in classes:
             raise AnyGenError(
@@ -89,3 +91,29 @@ def load_generators(folder: str | Path) -> dict[str, Generator]:
         parts = {name: generators[owner].pipeline_components[name] for name, owner in entry["shared"].items()}
         generators[modality] = classes[entry["class"]].from_pretrained(folder / modality, parts=parts)
     return generators
+
+
+def _referred(
+    entry: Mapping[str, Any], modality: str, *, folder: Path, budgets: dict[int, GeneratorBudget], where: str
+) -> Generator:
+    """A generator that is elsewhere; the lazy ones of a folder share a budget of each size."""
+    from anygen.generators.lazy import GeneratorBudget, GeneratorHeader, LazyGenerator
+    from anygen.generators.loading import LoadOptions, load_generator
+
+    source = seen_from(folder, entry["source"])
+    options = LoadOptions.from_plain(entry.get("options", {}), settings=entry.get("settings", {}), where=where)
+    lazy = entry.get("lazy")
+    if lazy is None:
+        try:
+            generator = load_generator(source, modality=modality, options=options)
+        except AnyGenError as error:
+            raise AnyGenError(error.code, f"{where}: {error.detail or error.message}", **error.fields) from error
+        generator.source = source
+        return generator
+    if not isinstance(lazy, dict) or set(lazy) != {"max_loaded", "header"}:
+        raise AnyGenError("model_load_error", f"{where}: lazy is {lazy!r}; expected the keys max_loaded and header")
+    header = None if lazy["header"] is None else GeneratorHeader.from_plain(lazy["header"], where=where)
+    if lazy["max_loaded"] not in budgets:
+        budgets[lazy["max_loaded"]] = GeneratorBudget(max_loaded=lazy["max_loaded"])
+    budget = budgets[lazy["max_loaded"]]
+    return LazyGenerator.from_source(source, modality=modality, options=options, header=header, budget=budget)

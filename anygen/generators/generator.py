@@ -11,9 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from anygen.generators.loading import LoadOptions
 
 StepCallback = Callable[[int, int], None]
 """Called after each denoising step with (step, number of steps), counted from 1."""
@@ -75,6 +79,8 @@ class Generator(nn.Module, ABC):
     """What is made: "image", "video" or "audio"."""
     source: str | None = None
     """Where it was loaded from, a repository or a folder, and is frozen; None for one that is saved with its model."""
+    load_options: LoadOptions | None = None
+    """How it was loaded from `source`, to be loaded so again; None for one that `load_generator` did not load."""
     is_differentiable: bool = True
     """Whether a learned bridge can be trained onto its condition; False where that is text or token ids."""
 
@@ -127,3 +133,8 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the generator to a folder in the layout of its library."""
+
+    def reference(self) -> dict[str, Any]:
+        """Where a generator with a `source` is and how it is loaded from there, as plain data for a model folder."""
+        options = self.load_options.to_plain() if self.load_options else {}
+        return {"source": self.source, "settings": self.settings} | ({"options": options} if options else {})

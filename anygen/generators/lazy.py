@@ -1,7 +1,9 @@
 """Generators that are loaded when they are first used, and leave memory again when others need it.
 
+    AnyGenPipeline.compose(llm=..., image=..., audio=..., max_loaded=1)
+
     budget = GeneratorBudget(max_loaded=1)
-    image = LazyGenerator(lambda: load_generator(SOURCE), modality="image", budget=budget)
+    image = LazyGenerator.from_source("stabilityai/sdxl-turbo", modality="image", budget=budget)
 
 For a machine on which the generators of a pipeline do not fit together. A generator comes back from where it was loaded,
 so the same seed gives the same bytes before and after.
@@ -13,14 +15,16 @@ import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator, StepCallback
+from anygen.generators.loading import LoadOptions, load_generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,8 @@ class GeneratorHeader:
     condition_spec: dict[str, tuple[int, ...]]
     default_parameters: dict[str, int | float]
     settings: dict[str, int | float]
+    is_differentiable: bool = True
+    class_name: str = "Generator"
 
     @classmethod
     def of(cls, generator: Generator) -> GeneratorHeader:
@@ -38,7 +44,18 @@ class GeneratorHeader:
             condition_spec=generator.condition_spec,
             default_parameters=generator.default_parameters,
             settings=generator.settings,
+            is_differentiable=generator.is_differentiable,
+            class_name=type(generator).__name__,
         )
+
+    @classmethod
+    def from_plain(cls, values: Any, *, where: str) -> GeneratorHeader:
+        """A header out of JSON. Raises AnyGenError("model_load_error") that names `where`."""
+        names = {each.name for each in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            raise AnyGenError("model_load_error", f"{where}: header is {values!r}; expected the keys {', '.join(sorted(names))}")
+        spec = {name: tuple(shape) for name, shape in values["condition_spec"].items()}
+        return cls(**values | {"condition_spec": spec})
 
 
 class GeneratorBudget:
@@ -122,6 +139,26 @@ class LazyGenerator(Generator):
         self.held: tuple[Generator, ...] = ()
         """The generator, in a tuple so that it is no submodule."""
 
+    @classmethod
+    def from_source(
+        cls,
+        source: str | Path,
+        *,
+        modality: str,
+        options: LoadOptions | None = None,
+        header: GeneratorHeader | None = None,
+        budget: GeneratorBudget | None = None,
+    ) -> Self:
+        """One that `load_generator` loads from a folder or a repository of the hub, to which it is referred in a saved model."""
+        options = options or LoadOptions()
+
+        def loader() -> Generator:
+            return load_generator(source, modality=modality, options=options)
+
+        generator = cls(loader, modality=modality, header=header, budget=budget)
+        generator.source, generator.load_options = str(source), options
+        return generator
+
     # Loading
 
     @property
@@ -199,6 +236,11 @@ class LazyGenerator(Generator):
         return dict(self.known().settings)
 
     @property
+    def is_differentiable(self) -> bool:
+        """As of the generator itself."""
+        return self.known().is_differentiable
+
+    @property
     def pipeline_components(self) -> dict[str, nn.Module]:
         """None that others could share, since they come and go."""
         return {}
@@ -232,6 +274,13 @@ class LazyGenerator(Generator):
     def denoising_loss(self, latents: Tensor, condition: Condition, *, generator: torch.Generator) -> Tensor:
         with self.used() as own:
             return own.denoising_loss(latents, condition, generator=generator)
+
+    def reference(self) -> dict[str, Any]:
+        """As of every generator, with the header where it is known, so that nothing has to be loaded."""
+        options = self.load_options or LoadOptions()
+        entry = {"source": self.source, "settings": dict(options.settings), "options": options.to_plain()}
+        header = None if self.header is None else asdict(self.header)
+        return entry | {"lazy": {"max_loaded": self.budget.max_loaded, "header": header}}
 
     def save_pretrained(self, folder: str | Path, *, leave_out: Sequence[str] = ()) -> None:
         """Written by the generator itself; give `source` for a reference instead."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,39 @@ class LoadOptions:
         if self.device_map and self.cpu_offload != "none":
             raise _invalid("device_map", dict(self.device_map), "cpu_offload none: both say where the parts are")
 
+    def to_plain(self) -> dict[str, Any]:
+        """What was asked for beyond the defaults, `settings` apart (a generator has those), as JSON can hold it."""
+        names = [each.name for each in fields(self) if each.name != "settings"]
+        default = LoadOptions()
+        given = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default, name)}
+        if self.lora and Path(self.lora).is_dir():
+            given["lora"] = str(Path(self.lora).resolve())
+        return {name: plain(value) for name, value in given.items()}
+
+    @classmethod
+    def from_plain(cls, values: Any, *, settings: Mapping[str, int | float], where: str) -> LoadOptions:
+        """What `to_plain` gave. Raises AnyGenError("model_load_error") that names `where` for anything else."""
+        known = {each.name for each in fields(cls)} - {"settings"}
+        if not isinstance(values, Mapping) or not set(values) <= known:
+            expected = f"an object with some of {', '.join(sorted(known))}"
+            raise AnyGenError("model_load_error", f"{where}: options is {values!r}; expected {expected}")
+        return cls(**values, settings=settings)
+
+
+def plain(value: Any) -> Any:
+    """A value of options as JSON has it: a dtype of torch by its name, a configuration of quantisation as its dict."""
+    import torch
+
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, (torch.device, Path)):
+        return str(value)
+    return plain(value.to_dict()) if hasattr(value, "to_dict") else value
+
 
 def load_generator(source: Any, *, modality: str | None = None, options: LoadOptions | None = None) -> Generator:
     """A generator of a folder, of a repository of the hub ("name/repository@revision"), or of a ready object.
@@ -94,6 +127,8 @@ def load_generator(source: Any, *, modality: str | None = None, options: LoadOpt
         detail = f"found a generator of {generator.modality} ({found}); expected one of {modality}"
         raise AnyGenError("model_load_error", detail)
     apply_options(generator, options)
+    if isinstance(source, (str, Path)):
+        generator.load_options = options
     return generator
 
 

@@ -1,5 +1,7 @@
 """`anygen generate --llm ...`: a composition from the command line, saved, and used again by `--model`."""
 
+import json
+
 import pytest
 from PIL import Image
 
@@ -27,11 +29,13 @@ def test_composed_saved_and_used_again(parts, tmp_path, capsys):
         "--video-model",
         str(parts / "video"),
     ]
-    asked = ["generate", "a bell", "--to", "video,image", "--steps", "1", "--device", "cpu"]
+    asked = ["generate", "a bell", "--to", "video,image", "--steps", "1", "--device", "cpu", "--max-loaded", "1"]
     assert main([*asked, *composed, "--out", str(tmp_path / "one"), "--save", str(tmp_path / "model")]) == 0
     (record,) = read_records(tmp_path / "one")
     assert [part["type"] for part in record["parts"]] == ["video", "image"]
     assert record["model"] == f"{parts / 'llm'} + {parts / 'image'} + {parts / 'video'}"
+    entries = json.loads((tmp_path / "model/generators/config.json").read_text())
+    assert [entry["lazy"]["max_loaded"] for entry in entries.values()] == [1, 1]
     again = ["generate", "a bell", "--to", "video,image", "--steps", "1", "--model", str(tmp_path / "model")]
     assert main([*again, "--out", str(tmp_path / "two")]) == 0
     (other,) = read_records(tmp_path / "two")
@@ -45,6 +49,7 @@ def test_composed_saved_and_used_again(parts, tmp_path, capsys):
     [
         (["--image-model", "x"], "without --llm"),
         (["--save", "x"], "without --llm"),
+        (["--max-loaded", "1"], "without --llm"),
         (["--llm", "x"], "found --llm alone"),
         (["--llm", "x", "--image-model", "y", "--model", "nano"], "found --model and --llm"),
     ],

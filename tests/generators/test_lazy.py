@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from anygen.errors import AnyGenError
+from anygen.generators import load_generators, save_generators
 from anygen.generators.lazy import GeneratorBudget, GeneratorHeader, LazyGenerator
-from anygen.generators.loading import load_generator
+from anygen.generators.loading import LoadOptions, load_generator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_audio import musicgen  # noqa: E402  (beside this file)
+from tiny_audio import musicgen, vits  # noqa: E402  (beside this file)
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,27 @@ def test_moves_hold_after_a_load(folder):
         assert held.model.dtype == torch.float64
     with pytest.raises(AnyGenError, match="at least 1"):
         GeneratorBudget(max_loaded=0)
+
+
+def test_it_is_differentiable_as_what_it_wraps_is(folder, tmp_path):
+    vits(tmp_path).save_pretrained(tmp_path / "vits")
+    assert not LazyGenerator.from_source(tmp_path / "vits", modality="audio").is_differentiable
+    assert LazyGenerator.from_source(folder, modality="audio").is_differentiable
+
+
+def test_saved_as_a_reference_it_stays_lazy_and_keeps_its_options(folder, tmp_path):
+    options = LoadOptions(dtype="bfloat16", device="cpu", settings={"guidance_scale": 2.0})
+    budget = GeneratorBudget(max_loaded=1)
+    first, second = (
+        LazyGenerator.from_source(folder, modality="audio", options=options, budget=budget) for _ in range(2)
+    )
+    second.load()
+    save_generators({"audio": first, "video": second}, tmp_path)
+    assert second.is_loaded and not first.is_loaded, "saving loaded it"
+    again = load_generators(tmp_path)
+    one, other = again["audio"], again["video"]
+    assert not one.is_loaded and not other.is_loaded and one.budget is other.budget
+    assert (one.source, one.load_options, one.header) == (str(folder), options, None)
+    assert other.header == second.header and other.condition_spec == second.condition_spec and not other.is_loaded
+    with one.used() as held:
+        assert held.model.dtype == torch.bfloat16 and held.default_parameters["guidance_scale"] == 2.0

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from anygen.errors import AnyGenError
+from anygen.generators import load_generators, save_generators
 from anygen.generators.diffusion import ImageGenerator
 from anygen.generators.loading import LoadOptions, load_generator
 
@@ -54,6 +55,33 @@ def test_a_pipeline_folder_becomes_its_generator(folder):
 def test_options_are_plain_data():
     options = LoadOptions(dtype="bfloat16", scheduler="LCMScheduler", settings={"num_inference_steps": 4})
     assert LoadOptions(**json.loads(json.dumps(asdict(options)))) == options
+
+
+def test_a_reference_keeps_the_options(folder, tmp_path):
+    """Dtype, scheduler and what the autoencoder does are as before; a wrong entry is named."""
+    settings = {"scheduler": "EulerDiscreteScheduler", "scheduler_settings": {"timestep_spacing": "trailing"}}
+    made = load(folder, dtype="bfloat16", device="cpu", vae_slicing=True, settings={"num_inference_steps": 2}, **settings)
+    made.source = str(folder)
+    save_generators({"image": made}, tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    again = load_generators(tmp_path)["image"]
+    assert again.load_options == made.load_options and again.dtype == torch.bfloat16
+    assert again.pipeline.scheduler.config.timestep_spacing == "trailing" and again.pipeline.vae.use_slicing
+    assert np.array_equal(picture(again), picture(made))
+    path = tmp_path / "config.json"
+    entry = json.loads(path.read_text())
+    for options, told in (({"colour": 1}, "config.json: image: options is"), ({"device": "cuda:7"}, "config.json: image: device")):
+        path.write_text(json.dumps({"image": entry["image"] | {"options": options}}))
+        with pytest.raises(AnyGenError, match=told):
+            load_generators(tmp_path)
+
+
+def test_options_become_json():
+    configuration = {"unet": {"quant_method": "bitsandbytes", "bnb_4bit_compute_dtype": torch.bfloat16}}
+    given = LoadOptions(cpu_offload="model", quantization=configuration, settings={"guidance_scale": 0.0}).to_plain()
+    kept = {"quant_method": "bitsandbytes", "bnb_4bit_compute_dtype": "bfloat16"}
+    assert json.loads(json.dumps(given)) == {"cpu_offload": "model", "quantization": {"unet": kept}}
+    assert LoadOptions().to_plain() == {}
 
 
 def test_options_that_run_here_are_in_effect(folder):
