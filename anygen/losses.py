@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anygen.chat import IGNORED
-from anygen.generators.generator import Condition
+from anygen.generators.generator import Condition, is_mask
 
 REDUCTIONS = ("l2norm", "mse", "cosine")
 
@@ -42,13 +42,14 @@ def alignment_loss(condition: Condition, target: Condition, *, reduce: str = "l2
 
     `reduce`: "l2norm", the mean over items and queries of the Euclidean norm of the difference (GILL's and NExT-GPT's
     code, called MSE there); "mse", the mean squared difference; "cosine", 1 - cosine, mean over items and queries.
-    Tensors of a condition count equally. Raises ValueError for another `reduce` and for conditions of other names.
+    Tensors of a condition count equally, but for masks (`is_mask`), which nobody learns. Raises ValueError for another `reduce` and for conditions of other names.
     """
     if reduce not in REDUCTIONS:
         raise ValueError(f"found reduce={reduce!r}; expected one of {', '.join(REDUCTIONS)}")
     if condition.tensors.keys() != target.tensors.keys():
         raise ValueError(f"found the condition tensors {list(condition.tensors)}; expected {list(target.tensors)}")
-    distances = [_distance(condition[name].float(), target[name].float(), reduce) for name in condition.tensors]
+    learned = [name for name in condition.tensors if not is_mask(name)]
+    distances = [_distance(condition[name].float(), target[name].float(), reduce) for name in learned]
     return sum(distances) / len(distances)
 
 

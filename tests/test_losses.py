@@ -36,6 +36,15 @@ def test_alignment_loss_is_the_formula(reduce, expected):
     assert alignment_loss(FOUND, WANTED, reduce=reduce).item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("reduce", ["l2norm", "mse", "cosine"])
+@pytest.mark.parametrize("name", ["prompt_attention_mask", "mask_2"])
+def test_a_mask_is_no_value_to_learn(name, reduce):
+    """An output projector's is all ones, a caption's ends with it: as values they would cost something."""
+    found, wanted = torch.ones(1, 2, dtype=torch.long), torch.tensor([[1, 0]])
+    masked = [Condition({**FOUND.tensors, name: found}), Condition({**WANTED.tensors, name: wanted})]
+    assert alignment_loss(*masked, reduce=reduce).item() == alignment_loss(FOUND, WANTED, reduce=reduce).item()
+
+
 def test_alignment_loss_refuses_what_it_does_not_know():
     with pytest.raises(ValueError, match="l2norm, mse, cosine"):
         alignment_loss(FOUND, WANTED, reduce="huber")

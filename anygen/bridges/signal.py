@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from anygen.bridges.bridge import Bridge, Spoken
-from anygen.generators.generator import Condition, Generator
+from anygen.generators.generator import Condition, Generator, is_mask
 from anygen.projectors.output import OutputProjector
+
 
 @dataclass(frozen=True, kw_only=True)
 class SignalSpec:
@@ -101,7 +102,7 @@ class BlendBridge(SignalBridge):
 
     def _blend(self, projected: Condition, encoded: Condition) -> Condition:
         def mix(name: str) -> Tensor:
-            if not projected[name].is_floating_point() or name.endswith("mask"):
+            if is_mask(name):
                 return encoded[name]
             return self.weight * projected[name] + (1 - self.weight) * encoded[name].to(projected[name])
 

@@ -7,6 +7,7 @@ from tiny_llms import build_model, save_llm
 from anygen.bridges import BlendBridge, QueryBridge, SignalSpec, Spoken
 from anygen.decoding import DecodingConfig, decode, spoken_by
 from anygen.errors import AnyGenError
+from anygen.generators.generator import Condition
 from anygen.messages import read_conversation
 from anygen.seeds import derived_generator
 from anygen.training.stages import STAGES, Example, freeze_for, stage_losses
@@ -122,6 +123,14 @@ def test_a_blend_is_the_weighted_sum(toy_model, weight):
     encoded = generator.encode_text(["a bell", "a cat"])["prompt_embeds"]
     assert torch.allclose(blended, weight * projected + (1 - weight) * encoded, atol=1e-5)
     assert not torch.allclose(projected, encoded, atol=1e-2)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("mask_2", [1.0, 0.0]), ("pooled", [1.0, 0.25])])
+def test_a_blend_takes_masks_of_the_caption_and_mixes_all_else(toy_model, name, expected):
+    signal = toy_model.bridges["image"]
+    bridge = BlendBridge(signal.signal, signal.projector, weight=0.25)
+    projected, encoded = Condition({name: torch.ones(1, 2)}), Condition({name: torch.tensor([[1.0, 0.0]])})
+    assert bridge._blend(projected, encoded)[name].tolist() == [expected]
 
 
 def test_words_of_a_user_never_become_a_signal_token(build):
