@@ -29,7 +29,7 @@ WIDE_SIGNATURES = {
     "anygen/generators/audio_pipeline.py __call__": "the parameters that every diffusers pipeline has",
 }
 """Functions with more arguments than that, and why: their signature is somebody else's interface."""
-HEAVY = ("torch", "transformers", "diffusers", "accelerate", "peft", "huggingface_hub", "av", "soundfile", "scipy")
+HEAVY = ("torch", "transformers", "diffusers", "accelerate", "peft", "huggingface_hub", "httpx", "av", "soundfile", "scipy")
 MUTATORS = {"append", "add", "update", "setdefault", "pop", "popitem", "clear", "extend", "insert", "remove", "discard"}
 DESCRIPTIVE_DECORATORS = {"register_to_config"}
 """Decorators that sound like a registration and are none: diffusers' keeps a module's own constructor arguments."""
