@@ -176,7 +176,7 @@ def _from_folder(source: str | Path, options: LoadOptions) -> Generator:
     dtype = getattr(torch, options.dtype or "float32")
     try:
         pipeline, settings = load_pipeline(folder, parts={}, torch_dtype=dtype, more=more)
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, ValueError, RuntimeError, OSError, AssertionError) as error:  # torch asserts its devices
         raise AnyGenError("model_load_error", f"{folder}: {error}") from error
     return DiffusionGenerator.from_pipeline(pipeline, **settings | dict(options.settings))
 
@@ -303,6 +303,8 @@ def _offload(pipeline, options: LoadOptions) -> None:
         if found is None:
             raise _invalid("cpu_offload", options.cpu_offload, "none on a machine without an accelerator")
         device = found.type
+    if options.cpu_offload == "sequential" and torch.device(device).type == "cpu":
+        raise _invalid("cpu_offload", "sequential", "another device than cpu, where layers wait, or another offload")
     try:
         if options.cpu_offload == "model":
             pipeline.enable_model_cpu_offload(device=device)
