@@ -26,23 +26,25 @@ SMALL = {
 """Sampling parameters of tiny snapshots that their pipelines' own sizes are too large for."""
 
 
-def compose(llm_class: str, arguments: dict) -> AnyGenPipeline:
-    """The composition; where anygen has no backbone for the LLM's kind, the refusal is the expected failure."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
-    try:
-        return AnyGenPipeline.compose(**arguments)
-    except AnyGenError as error:
-        if error.code != "model_load_error" or llm_class in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
-            raise
-        pytest.xfail(f"anygen has no backbone for {llm_class}")
+NOT_YET = {
+    "Blip2ForConditionalGeneration": "its processor has no chat template, which VisionLanguageBackbone needs",
+    "IdeficsForVisionText2Text": "its pictures go into cross-attention, not into the row of tokens",
+}
+"""Classes that anygen has no backbone for, and why; where one loads after all its test fails, and the line goes."""
 
 
-@pytest.mark.parametrize("name", preset_names())
+def cases():
+    """Every preset; those that cannot be composed have to be refused as a model that does not load."""
+    for name in preset_names():
+        why = NOT_YET.get(read_preset(name).llm.class_name)
+        yield pytest.param(name, marks=[pytest.mark.xfail(strict=True, raises=AnyGenError, reason=why)] if why else [])
+
+
+@pytest.mark.parametrize("name", cases())
 def test_the_composition_answers_with_every_medium(name, snapshots):
     preset = read_preset(name)
     sources = {place: snapshots(part.class_name) for place, part in preset.parts.items()}
-    pipe = compose(preset.llm.class_name, preset.compose_arguments(device="cpu") | sources)
+    pipe = AnyGenPipeline.compose(**preset.compose_arguments(device="cpu") | sources)
     few = {
         modality: {"num_inference_steps": 2, **SMALL.get(part.class_name, {})}
         for modality, part in preset.generators.items()

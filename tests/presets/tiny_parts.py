@@ -47,10 +47,30 @@ def llava():
 def idefics3():
     from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
-    text = {"model_type": "llama", **TEXT, **_ids()}
+    speaking = seeing_processor().tokenizer
+    text = {"model_type": "llama", **TEXT, **_ids(), "vocab_size": len(speaking), "max_position_embeddings": 1024}
+    image = speaking.convert_tokens_to_ids("<image>")
     return Idefics3ForConditionalGeneration(
-        Idefics3Config(vision_config=VISION, text_config=text, image_token_id=5, scale_factor=2)
+        Idefics3Config(vision_config=VISION, text_config=text, image_token_id=image, scale_factor=2, pad_token_id=0)
     )
+
+
+def seeing_processor():
+    """SmolVLM's processor at a size of 16 pixels: one token a picture, since 2 x 2 patches become one."""
+    from tokenizers import AddedToken
+    from transformers import Idefics3Processor
+    from transformers.models.idefics3 import Idefics3ImageProcessorPil
+
+    words = tokenizer()
+    marks = ["<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>"]
+    words.add_tokens([AddedToken(mark, special=True) for mark in marks], special_tokens=True)
+    template = (
+        "<s>{% for m in messages %}{{ m['role'] | capitalize }}: {% for c in m['content'] %}{% if c['type'] == 'image' %}<image>"
+        "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_utterance>\n{% endfor %}"
+        "{% if add_generation_prompt %}Assistant: {% endif %}"
+    )
+    reader = Idefics3ImageProcessorPil(size={"longest_edge": 16}, max_image_size={"longest_edge": 16}, do_image_splitting=False)
+    return Idefics3Processor(reader, words, image_seq_len=1, chat_template=template)
 
 
 def blip2():
@@ -110,4 +130,4 @@ def save_llm(class_name: str, folder: Path) -> None:
         (folder / "config.json").write_text(json.dumps(config))
         return
     LLMS[class_name]().save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
+    (seeing_processor() if class_name == "Idefics3ForConditionalGeneration" else tokenizer()).save_pretrained(folder)
