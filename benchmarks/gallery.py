@@ -25,7 +25,7 @@ PICTURES = (
 )  # fmt: skip
 FILMS = ("a red ball moving left on grass", "a large blue rocket moving up at night", "a yellow star spinning on black")
 SOUNDS = ("the sound of a bell", "the sound of a dog", "the sound of an ambulance", "a high rising tone")
-CELL, GAP, TEXT = 128, 10, 16
+CELL, GAP, TEXT = 160, 10, 18
 INK, PAPER = (40, 40, 48), (255, 255, 255)
 
 
@@ -38,22 +38,26 @@ def spectrogram(waveform: np.ndarray) -> Image.Image:
 
 
 def labelled(picture: Image.Image, words: str, width: int) -> Image.Image:
-    """A picture scaled to a height of CELL over its prompt."""
-    cell = Image.new("RGB", (width, CELL + TEXT), PAPER)
-    cell.paste(picture.resize((width, CELL), Image.Resampling.LANCZOS))
-    ImageDraw.Draw(cell).text((2, CELL + 2), words, fill=INK)
+    """A picture scaled to a width, and to no more than a height of CELL, over its prompt."""
+    height = min(CELL, round(picture.height * width / picture.width))
+    cell = Image.new("RGB", (width, height + TEXT), PAPER)
+    cell.paste(picture.resize((width, height), Image.Resampling.LANCZOS))
+    ImageDraw.Draw(cell).text((2, height + 2), words, fill=INK, font_size=11)
     return cell
 
 
 def stack(rows: list[list[Image.Image]]) -> Image.Image:
     """Rows of cells, left aligned, with a gap around each."""
     width = max(sum(cell.width + GAP for cell in row) for row in rows) + GAP
-    sheet = Image.new("RGB", (width, len(rows) * (CELL + TEXT + GAP) + GAP), PAPER)
-    for index, row in enumerate(rows):
+    heights = [max(cell.height for cell in row) + GAP for row in rows]
+    sheet = Image.new("RGB", (width, sum(heights) + GAP), PAPER)
+    y = GAP
+    for row, height in zip(rows, heights, strict=True):
         x = GAP
         for cell in row:
-            sheet.paste(cell, (x, GAP + index * (CELL + TEXT + GAP)))
+            sheet.paste(cell, (x, y))
             x += cell.width + GAP
+        y += height
     return sheet
 
 
@@ -70,17 +74,17 @@ def main() -> None:
         return pipe(list(prompts), modalities=[modality], seed=arguments.seed)
 
     pictures = [
-        labelled(out.images[0], words[:21], CELL) for words, out in zip(PICTURES, answers(PICTURES, "image"), strict=True)
+        labelled(out.images[0], words, CELL) for words, out in zip(PICTURES, answers(PICTURES, "image"), strict=True)
     ]
     films = [
-        labelled(Image.fromarray(np.concatenate(list(out.videos[0].frames), axis=1)), words, 8 * CELL)
+        labelled(Image.fromarray(np.concatenate(list(out.videos[0].frames), axis=1)), words, 8 * CELL * 3 // 4)
         for words, out in zip(FILMS, answers(FILMS, "video"), strict=True)
     ]
     sounds = [
-        labelled(spectrogram(out.audios[0].waveform), words, 2 * CELL)
+        labelled(spectrogram(out.audios[0].waveform), words, 3 * CELL // 2)
         for words, out in zip(SOUNDS, answers(SOUNDS, "audio"), strict=True)
     ]
-    rows = [pictures[:8], pictures[8:], *([film] for film in films), sounds]
+    rows = [pictures[:6], pictures[6:], *([film] for film in films), sounds]
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     stack(rows).save(arguments.out)
     print(f"wrote {arguments.out}")
