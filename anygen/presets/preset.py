@@ -7,6 +7,7 @@ Memory is computed from the parameter counts that the file states, weights only:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from anygen.errors import AnyGenError
 
 BYTES_PER_PARAMETER = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.5}
 """Of the weights; quantised ones carry scales too, a few per cent more."""
+WEIGHTS = ("safetensors", "pickled")
 PLACEMENTS = ("together", "offload")
 MODALITIES = ("image", "video", "audio")
 UNPINNED = "main"
@@ -37,8 +39,10 @@ class PresetPart:
     dtype: str = "bfloat16"
     settings: dict[str, float] = field(default_factory=dict)
     """Of a generator: defaults of its sampling parameters, such as the few steps that a distilled model takes."""
+    weights: str = "safetensors"
+    """How that revision has them, one of `WEIGHTS`. Pickled ones are not read: they have to be saved anew first."""
     note: str = ""
-    """What to know before the first download: gated access, pickled weights, a non-commercial licence."""
+    """What to know before the first download: gated access, what has to be converted, a non-commercial licence."""
 
     def __post_init__(self):
         if self.source.count("/") != 1:
@@ -47,6 +51,8 @@ class PresetPart:
             raise ValueError(f"revision is {self.revision!r}; expected a commit of 40 hexadecimal digits, or {UNPINNED}")
         if self.dtype not in BYTES_PER_PARAMETER:
             raise ValueError(f"dtype is {self.dtype!r}; expected one of {', '.join(BYTES_PER_PARAMETER)}")
+        if self.weights not in WEIGHTS:
+            raise ValueError(f"weights is {self.weights!r}; expected one of {', '.join(WEIGHTS)}")
         if not self.parameters:
             raise ValueError("parameters is empty; expected component: millions of parameters")
 
@@ -106,14 +112,21 @@ class Preset:
             return (stays + max((part.largest_component_bytes for part in generators), default=0.0)) / 1e9
         return (stays + sum(part.num_bytes() for part in generators)) / 1e9
 
-    def compose_arguments(self, *, device: str | None = "cuda") -> dict[str, Any]:
+    def compose_arguments(
+        self, *, device: str | None = "cuda", sources: Mapping[str, str | Path] | None = None
+    ) -> dict[str, Any]:
         """What `AnyGenPipeline.compose` takes: hub ids with revisions, the bridge, precisions, placement and settings.
 
         `device`: where the weights go, by default a GPU; "cpu" takes float32 and leaves out the offload, which has no
-        place to go from there.
+        place to go from there. `sources`: part ("llm", or a modality) -> a folder or repository in the place of the
+        preset's. Raises AnyGenError("model_load_error") for a part whose weights are pickled, before anything is fetched.
         """
         from anygen.generators.loading import LoadOptions
 
+        places = {part: each.pinned_source for part, each in self.parts.items()} | dict(sources or {})
+        for name, part in self.parts.items():
+            if part.weights == "pickled" and name not in (sources or {}):
+                raise _pickled(self, name)
         on_cpu = device == "cpu"
         offload = "model" if self.placement == "offload" and not on_cpu else "none"
         options = {
@@ -124,8 +137,7 @@ class Preset:
         }
         place = {} if on_cpu or device is None else {"device_map": device}
         return {
-            "llm": self.llm.pinned_source,
-            **{modality: part.pinned_source for modality, part in self.generators.items()},
+            **places,
             "bridge": self.bridge,
             "llm_options": {"dtype": "float32" if on_cpu else self.llm.dtype, **place},
             "generator_options": options,
@@ -189,6 +201,18 @@ def _build(kind: type, values: dict[str, Any], *, where: str) -> Any:
         return kind(**built)
     except ValueError as error:
         raise AnyGenError("model_load_error", f"{where}: {error}") from error
+
+
+def _pickled(preset: Preset, name: str) -> AnyGenError:
+    """What to do about a part that is not published as safetensors."""
+    part = preset.parts[name]
+    found = f"{preset.name}: {name} is {part.pinned_source}, which holds pickled weights alone; expected safetensors"
+    advice = (
+        f"where you trust its origin, load it with {part.class_name}.from_pretrained and save_pretrained it"
+        f"{', with its tokenizer,' if name == 'llm' else ''} in a folder, and compose with that:"
+    )
+    call = f"compose(**read_preset({preset.name!r}).compose_arguments(sources={{{name!r}: FOLDER}}))"
+    return AnyGenError("model_load_error", f"{found}. {advice} {call}")
 
 
 def _part(values: Any, *, where: str) -> PresetPart:

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from anygen import AnyGenPipeline
 from anygen.errors import AnyGenError
 from anygen.presets import preset_names, read_preset, read_preset_file
 from anygen.presets.preset import FOLDER, PresetPart
@@ -86,6 +87,17 @@ def test_the_arguments_of_the_composer(tmp_path):
     assert on_cpu["llm_options"] == {"dtype": "float32"} and on_cpu["generator_options"]["image"].cpu_offload == "none"
 
 
+def test_a_part_that_is_not_safetensors_is_refused_before_it_is_fetched(tmp_path):
+    preset = read_preset("nextgpt-24gb")
+    assert {name for name, part in preset.parts.items() if part.weights == "pickled"} == {"llm", "video"}
+    with pytest.raises(AnyGenError, match="llm is lmsys/vicuna.*pickled weights alone.*LlamaForCausalLM.*sources={'llm'"):
+        AnyGenPipeline.from_pretrained("nextgpt-24gb")
+    with pytest.raises(AnyGenError, match="video is cerspense/zeroscope"):
+        preset.compose_arguments(sources={"llm": tmp_path})
+    found = preset.compose_arguments(sources={"llm": tmp_path, "video": "a/b"})
+    assert (found["llm"], found["video"], found["image"]) == (tmp_path, "a/b", preset.generators["image"].pinned_source)
+
+
 def test_a_pinned_source_is_what_the_composer_takes():
     commit = "0123456789abcdef0123456789abcdef01234567"
     known = {"source": "a/b", "class_name": "X", "licence": "mit", "parameters": {"llm": 1}}
@@ -97,7 +109,7 @@ def test_a_pinned_source_is_what_the_composer_takes():
     ("path", "value", "named"),
     [
         ("colour", 1, r"mine.yaml: unknown keys \['colour'\]"),
-        ("llm.weights", "x", r"mine.yaml: llm: unknown keys \['weights'\]"),
+        ("llm.colour", "x", r"mine.yaml: llm: unknown keys \['colour'\]"),
         ("generators.image.steps", 4, r"mine.yaml: generators.image: unknown keys \['steps'\]"),
         ("llm.licence", None, r"mine.yaml: llm: the keys \['licence'\] are missing"),
         ("machine_gb", "8", "mine.yaml: machine_gb is '8'; expected int"),
@@ -106,6 +118,7 @@ def test_a_pinned_source_is_what_the_composer_takes():
         ("llm.revision", "v1", "mine.yaml: llm: revision is 'v1'; expected a commit of 40"),
         ("llm.source", "llama", "mine.yaml: llm: source is 'llama'; expected name/repository"),
         ("llm.dtype", "fp8", "mine.yaml: llm: dtype is 'fp8'; expected one of float32"),
+        ("llm.weights", "zipped", "mine.yaml: llm: weights is 'zipped'; expected one of safetensors, pickled"),
         ("placement", "cloud", "mine.yaml: placement is 'cloud'; expected one of together, offload"),
         ("generators.smell", GOOD["generators"]["image"], r"unknown modalities \['smell'\]"),
         ("llm", "a/b", "mine.yaml: llm: found 'a/b'; expected keys and values"),

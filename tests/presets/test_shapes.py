@@ -44,7 +44,7 @@ def cases():
 def test_the_composition_answers_with_every_medium(name, snapshots):
     preset = read_preset(name)
     sources = {place: snapshots(part.class_name) for place, part in preset.parts.items()}
-    pipe = AnyGenPipeline.compose(**preset.compose_arguments(device="cpu") | sources)
+    pipe = AnyGenPipeline.compose(**preset.compose_arguments(device="cpu", sources=sources))
     few = {
         modality: {"num_inference_steps": 2, **SMALL.get(part.class_name, {})}
         for modality, part in preset.generators.items()
@@ -57,7 +57,7 @@ def test_the_composition_answers_with_every_medium(name, snapshots):
 def test_a_saved_composition_is_told_by_its_references(snapshots, tmp_path):
     preset = read_preset("pocket-8gb")
     sources = {place: snapshots(part.class_name) for place, part in preset.parts.items()}
-    AnyGenPipeline.compose(**preset.compose_arguments(device="cpu") | sources).save_pretrained(tmp_path)
+    AnyGenPipeline.compose(**preset.compose_arguments(device="cpu", sources=sources)).save_pretrained(tmp_path)
     found = read_inventory(tmp_path)
     parts = {part.name: part for part in found.parts}
     assert found.kind == "anygen" and not found.mismatches
