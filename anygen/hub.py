@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from anygen.errors import AnyGenError
@@ -36,10 +38,18 @@ def seen_from(folder: Path, source: str) -> str:
 
 def _fetch(repository: str, revision: str | None, files: list[str]) -> Path:
     from huggingface_hub import snapshot_download
+
+    with hub_errors(repository):
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
+
+
+@contextmanager
+def hub_errors(repository: str) -> Iterator[None]:
+    """What the hub raises within, as `model_load_error`, `hub_access_denied` or `hub_unavailable` with the repository."""
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
+        yield
     except HFValidationError as error:
         raise AnyGenError("model_load_error", f"{repository}: {error}") from error
     except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:

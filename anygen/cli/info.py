@@ -1,6 +1,7 @@
 """`anygen info MODEL`: what a model is made of, read from its configurations and the heads of its weight files.
 
-No weights are read and no library is loaded, so the answer is quick for a model of any size.
+No weights are read and no library is loaded, so the answer is quick for a model of any size; of a repository of the hub no
+weights are fetched.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import typer
 
 from anygen.cli.presets import presets
 from anygen.cli.tables import print_table
-from anygen.hub import find_folder
 from anygen.inspection.inventory import Inventory, read_inventory
+from anygen.inspection.remote_headers import described_folder
 from anygen.presets.preset import is_preset
 
 
@@ -27,12 +28,12 @@ def info(
     """List the parts of a model: class, parameters, widths at the joints, what is trained, memory, licences."""
     if is_preset(model) and not Path(model).is_dir():
         return presets(model, json=json)
-    folder = find_folder(model)
-    inventory = read_inventory(folder)
+    with described_folder(model) as folder:
+        inventory = read_inventory(folder)
     if json:
         typer.echo(json_module.dumps({"model": model, **_record(inventory)}))
     else:
-        _print(inventory, title=f"{model}: {folder}")
+        _print(inventory, title=f"{model}: {folder}" if folder.exists() else model)
 
 
 def _record(inventory: Inventory) -> dict:
