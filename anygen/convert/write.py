@@ -107,18 +107,21 @@ def write_encoder(folder: Path, conversion: Conversion, width: int, *, allow_pic
         )
     if Path(source).is_file():
         config = ImageBindEncoderConfig(model=imagebind_huge(), licence=LICENCE, read=layout.encoder_read)
+        _check_encoder_width(source, config.model.joint_dim, width, layout.system)
         ImageBindEncoder.from_checkpoint(source, config=config, allow_pickle=allow_pickle).save_pretrained(folder)
         return
     settings = _encoder_settings(source, conversion)
+    if layout.encoder_type == "imagebind":
+        _check_encoder_width(source, settings.model.joint_dim, width, layout.system)
     folder.mkdir(parents=True, exist_ok=True)
     place = str(Path(source).resolve()) if Path(source).is_dir() else source
     reference = {"encoder_type": layout.encoder_type, "source": place, **asdict(settings)}
     (folder / ENCODER_FILE).write_text(json.dumps(reference, indent=2) + "\n", encoding="utf-8")
-    found = settings.model.joint_dim if layout.encoder_type == "imagebind" else None
-    if found is not None and found != width:
-        raise AnyGenError(
-            "model_load_error", f"{source} gives {found}; the input projector of {layout.system} takes {width}"
-        )
+
+
+def _check_encoder_width(source: str, found: int, width: int, system: str) -> None:
+    if found != width:
+        raise AnyGenError("model_load_error", f"{source} gives {found}; the input projector of {system} takes {width}")
 
 
 def _encoder_settings(source: str, conversion: Conversion) -> Any:

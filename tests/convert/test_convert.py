@@ -1,14 +1,17 @@
 """Whole conversions: the folder loads, computes what the original formula does, and says what became of every tensor."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import synthetic_checkpoints as synthetic
 import tiny_pipelines
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from anygen import AnyGenModel, AnyGenPipeline
+from anygen.cli import main
 from anygen.convert.convert import FrozenParts, convert_checkpoint
 from anygen.encoders.encoder import config_from_dict, read_json
 from anygen.encoders.imagebind_config import ImageBindConfig, PatchTrunkConfig
@@ -70,6 +73,36 @@ def test_legacy_from_a_reply_to_the_condition(frozen, tmp_path):
         expected = features @ state["llama_proj.weight"].T + state["llama_proj.bias"]
         assert torch.allclose(model.input_projectors[modality](features), expected, atol=1e-5)
     assert model.encoders["image"].config.read == "cls" and model.encoders["image"].num_tokens("image") == 1
+
+
+def test_imagebinds_published_file_becomes_the_encoder(frozen, tmp_path, monkeypatch):
+    """`--encoder imagebind.pth` from the command line to a picture in the LLM's row; at a tiny size, which is all that changes."""
+    (tmp_path / "source").mkdir()
+    state = synthetic.write_legacy(tmp_path / "source")
+    encoder = ImageBindEncoder.from_pretrained(frozen.encoder)
+    torch.save(encoder.model.state_dict(), tmp_path / "imagebind.pth")
+    monkeypatch.setattr("anygen.convert.write.imagebind_huge", lambda: encoder.config.model)
+    command = ["convert", str(tmp_path / "source"), "--llm", frozen.llm, "--encoder", str(tmp_path / "imagebind.pth")]
+    command += [word for modality, place in frozen.generators.items() for word in (f"--{modality}-model", place)]
+    assert main([*command, "--out", str(tmp_path / "refused")]) == 1  # both are pickles
+    assert not (tmp_path / "refused").exists()
+    assert main([*command, "--out", str(tmp_path / "out"), "--allow-pickle"]) == 0
+    model = AnyGenModel.from_pretrained(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out/encoder").glob("*.safetensors")] == ["model.safetensors"]
+    assert "CC-BY-NC-SA" in model.encoders["image"].config.licence and model.encoders["image"].config.read == "cls"
+    found, expected = model.encoders["image"].model.state_dict(), encoder.model.state_dict()
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
+    pixels = model.encoders["image"].preprocess("image", [Image.new("RGB", (20, 30), "red")])
+    with torch.no_grad():
+        tokens = model.encoders["image"]("image", pixels)
+        projected = model.input_projectors["image"](tokens)
+    assert torch.allclose(projected, tokens @ state["llama_proj.weight"].T + state["llama_proj.bias"], atol=1e-5)
+    assert tokens.shape == (1, 1, synthetic.ENCODER) and tokens.std() > 0
+    wide = replace(encoder.config.model, joint_dim=synthetic.ENCODER + 1)
+    monkeypatch.setattr("anygen.convert.write.imagebind_huge", lambda: wide)
+    with pytest.raises(AnyGenError, match=f"gives {synthetic.ENCODER + 1}; the input projector .* takes {synthetic.ENCODER}"):
+        parts = replace(frozen, encoder=str(tmp_path / "imagebind.pth"))
+        convert_checkpoint(tmp_path / "source", tmp_path / "wide", frozen=parts, allow_pickle=True)
 
 
 def test_legacy_prompt_is_the_documented_one(frozen, tmp_path):
