@@ -42,20 +42,25 @@ def waiting(message: str) -> AbstractContextManager:
     return console.status(message) if console.is_terminal else nullcontext()
 
 
+def _bars() -> Progress:
+    """Bars on stderr that are gone when they are done; nothing where stderr is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(
+        *columns,
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    )
+
+
 class StepBars(AbstractContextManager):
     """A bar a modality on stderr, from its first denoising step to the end of the block; no bars without a terminal."""
 
     def __init__(self):
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.progress = Progress(
-            *columns,
-            console=console,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            disable=not console.is_terminal,
-        )
+        self.progress = _bars()
         self.tasks: dict[str, int] = {}
 
     def show(self, modality: str, step: int, num_steps: int) -> None:
@@ -73,16 +78,7 @@ class CountBar(AbstractContextManager):
     """A bar over the items of a batch on stderr, with how many failed; no bar without a terminal."""
 
     def __init__(self):
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.progress = Progress(
-            *columns,
-            console=console,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            disable=not console.is_terminal,
-        )
+        self.progress = _bars()
         self.task = self.progress.add_task("starting", total=None)
         self.num_failed = 0
 
