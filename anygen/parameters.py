@@ -22,6 +22,10 @@ SIDE_MULTIPLE = 8
 """Sides of pictures and films are a multiple of so many pixels, as the pipelines of diffusers ask for."""
 MAX_SECONDS = 600
 """The longest sound that a request may ask for."""
+SIZES = ("height", "width", "num_frames", "audio_length_in_s")
+"""Parameters that say how large a medium is: pixels, frames, seconds."""
+MAX_ENLARGEMENT = 16.0
+"""How many times as large as the model's own a medium may be that somebody else asks for: of a server, a page, a batch."""
 MAX_OUTPUTS = 64
 
 OnStepEnd = Callable[[str, int, int], None]
@@ -98,6 +102,13 @@ class GenerationParameters:
         given = {"image": self.image, "video": self.video, "audio": self.audio}[modality]
         return {} if given is None else given
 
+    def check_generators(self, generators: Mapping[str, Any], *, max_enlargement: float = math.inf) -> None:
+        """Refuse what a model's generators do not take, and media that are more than so many times as large as its own."""
+        for modality, generator in generators.items():
+            if given := self.of(modality):
+                known = generator.default_parameters
+                check_generator_parameters(modality, given, known=known, max_enlargement=max_enlargement)
+
     def seeds(self, num_conversations: int, *, fresh: Callable[[], int]) -> list[int]:
         """One seed a conversation."""
         if self.seed is None:
@@ -111,8 +122,14 @@ class GenerationParameters:
         return list(self.seed)
 
 
-def check_generator_parameters(modality: str, given: Mapping[str, Any], *, known: Mapping[str, int | float]) -> None:
-    """Refuse what a generator does not take; `known` maps its parameters to their defaults."""
+def check_generator_parameters(
+    modality: str, given: Mapping[str, Any], *, known: Mapping[str, int | float], max_enlargement: float = math.inf
+) -> None:
+    """Refuse what a generator does not take; `known` maps its parameters to their defaults.
+
+    `max_enlargement`: how many times as large as by default a medium may be, all its `SIZES` together: four times the
+    height and the width of a film with as many frames are 16 times its size, and so are 16 times as many frames.
+    """
     for name, value in given.items():
         where = f"{modality}[{name!r}]"
         if name not in known:
@@ -125,6 +142,15 @@ def check_generator_parameters(modality: str, given: Mapping[str, Any], *, known
             _check_number(where, value, low=0, high=MAX_SECONDS, above_low=True)
         else:
             _check_number(where, value, low=0, high=100)
+    sizes = {name: value for name, value in given.items() if name in SIZES}
+    if math.prod(value / known[name] for name, value in sizes.items()) > max_enlargement:
+        found = ", ".join(f"{name} {value}" for name, value in sizes.items())
+        own = ", ".join(f"{name} {known[name]}" for name in sizes)
+        raise AnyGenError(
+            "invalid_parameter",
+            f"{modality}: found {found}; expected at most {max_enlargement:g} times as much as this model's own {own}",
+            where=modality, expected=f"at most {max_enlargement:g} times as much as {own}",
+        )  # fmt: skip
 
 
 def _check_modalities(modalities: Any) -> None:

@@ -28,7 +28,7 @@ from anygen.media.types import MEDIA
 from anygen.messages import Conversation, Part, is_batch, read_conversations
 from anygen.model import AnyGenModel
 from anygen.outputs import AnyGenOutput, OutputPart, Told
-from anygen.parameters import GenerationParameters, OnStepEnd, check_generator_parameters
+from anygen.parameters import GenerationParameters, OnStepEnd
 from anygen.remote.llm import RemoteInputs, RemoteLLM
 from anygen.presets import is_preset, read_preset
 from anygen.scheduling import ItemRequest, MediumRequest, answer_requests
@@ -199,8 +199,7 @@ class AnyGenPipeline:
                 made = ", ".join(("text", *self.generators))
                 detail = f"modalities: found {modality}; this model answers in {made}"
                 raise AnyGenError("modality_not_supported", detail, found=modality, available=made)
-        for modality, generator in self.generators.items():
-            check_generator_parameters(modality, parameters.of(modality), known=generator.default_parameters)
+        parameters.check_generators(self.generators)
         if conversation[-1].role != "user":
             found = f"the last message is of the role {conversation[-1].role}; expected one of the user to answer"
             raise AnyGenError("invalid_request", found, where="messages[-1].role")

@@ -26,6 +26,7 @@ from anygen.batch.items import BatchItem
 from anygen.batch.processes import LogFile
 from anygen.batch.work import Answered, Chunk, EngineSettings
 from anygen.errors import AnyGenError
+from anygen.parameters import MAX_ENLARGEMENT
 
 ENGINES = ("local", "ray")
 
@@ -52,6 +53,8 @@ class BatchRun:
     limit: int | None = None
     """Only the first items of the input."""
     has_provenance: bool = True
+    max_enlargement: float = MAX_ENLARGEMENT
+    """How many times as large as the model's own a medium may be that an item asks for; items beyond it fail."""
     retries_failed: bool = False
     """Do again what failed before."""
     is_forced: bool = False
@@ -62,6 +65,9 @@ class BatchRun:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise AnyGenError("invalid_parameter", f"{name}: found {value}; expected at least 1")
+        if not self.max_enlargement > 0:
+            detail = f"max_enlargement: found {self.max_enlargement}; expected more than 0"
+            raise AnyGenError("invalid_parameter", detail)
         if self.engine not in ENGINES:
             raise AnyGenError("invalid_parameter", f"engine: found {self.engine!r}; expected {' or '.join(ENGINES)}")
 
@@ -75,6 +81,7 @@ class BatchRun:
             workers=self.workers,
             folder=self.out,
             has_provenance=self.has_provenance,
+            max_enlargement=self.max_enlargement,
         )
 
     @property

@@ -22,6 +22,7 @@ from anygen.errors import AnyGenError
 from anygen.media.load import load_part
 from anygen.media.save import save_media
 from anygen.messages import Conversation
+from anygen.parameters import MAX_ENLARGEMENT
 from anygen.records import SUFFIXES
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class EngineSettings:
     """Where the run's results are."""
     has_provenance: bool = True
     """Whether files say how they were made."""
+    max_enlargement: float = MAX_ENLARGEMENT
+    """How many times as large as the model's own a medium may be that an item asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +144,9 @@ class Answerer:
         for index, (item, conversation) in enumerate(asked):
             try:
                 conversation = conversation or item.conversation()
-                requests[index] = ItemRequest(
-                    conversation=conversation, parameters=item.parameters(self.settings.seed)
-                )
+                parameters = item.parameters(self.settings.seed)
+                parameters.check_generators(self.pipeline.generators, max_enlargement=self.settings.max_enlargement)
+                requests[index] = ItemRequest(conversation=conversation, parameters=parameters)
             except AnyGenError as error:
                 outcomes[index] = error.with_traceback(None)
         started = time.perf_counter()

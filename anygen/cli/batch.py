@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 
 from anygen.cli import exit_codes
-from anygen.cli.request import MODALITIES, parse_modalities
+from anygen.cli.request import ENLARGEMENT_HELP, MODALITIES, parse_modalities
 from anygen.cli.terminal import CountBar
 from anygen.errors import AnyGenError
+from anygen.parameters import MAX_ENLARGEMENT
 
 USAGE_CODES = ("duplicate_id", "invalid_request", "invalid_parameter", "run_mismatch")
 """What the person at the command line has to mend; raised before anything is computed."""
@@ -47,6 +48,7 @@ def batch(
     instruction: Annotated[str | None, typer.Option(help="What to do with each file of a folder.")] = None,
     text_column: Annotated[str, typer.Option(help="The column of a table that holds the request.")] = "text",
     limit: Annotated[int | None, typer.Option(help="Only the first N items.", show_default="all")] = None,
+    max_enlargement: Annotated[float, typer.Option(help=ENLARGEMENT_HELP)] = MAX_ENLARGEMENT,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do again what failed before.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Move results of another run in DIR to DIR/earlier-N.")] = False,
     no_provenance: Annotated[bool, typer.Option("--no-provenance", help="Leave out of files how they were made.")] = False,
@@ -82,6 +84,7 @@ def batch(
             engine=engine,
             limit=limit,
             has_provenance=not no_provenance,
+            max_enlargement=max_enlargement,
             retries_failed=retry_failed,
             is_forced=force,
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anygen.pipeline import AnyGenPipeline
 
 MODALITIES = ("text", "image", "video", "audio")
+ENLARGEMENT_HELP = "How many times as large as the model's own a medium may be, in pixels, frames and seconds together."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from anygen.cli.request import ENLARGEMENT_HELP
 from anygen.cli.terminal import quiet_libraries, say
 from anygen.errors import AnyGenError
+from anygen.parameters import MAX_ENLARGEMENT
 
 TOKEN_VARIABLE = "ANYGEN_TOKEN"
 
@@ -26,6 +28,7 @@ def serve(
     max_queue: Annotated[int, typer.Option(help="Requests that may wait; more are answered with 503.")] = 64,
     max_batch: Annotated[int, typer.Option(help="Requests that are answered together.")] = 8,
     max_body: Annotated[int, typer.Option(help="Size of a request, MiB.")] = 64,
+    max_enlargement: Annotated[float, typer.Option(help=ENLARGEMENT_HELP)] = MAX_ENLARGEMENT,
     deadline: Annotated[float, typer.Option(help="Seconds that a request may take.")] = 300.0,
     grace: Annotated[float, typer.Option(help="Seconds to finish in after the signal to stop.")] = 30.0,
     allow_urls: Annotated[bool, typer.Option("--allow-urls", help="Fetch media from public addresses of the network.")] = False,
@@ -55,6 +58,7 @@ def serve(
             model=model, host=host, port=port, token=token or os.environ.get(TOKEN_VARIABLE) or None,
             max_queue=max_queue, max_batch=max_batch, max_body_bytes=max_body * 2**20, deadline_seconds=deadline,
             grace_seconds=grace, allow_urls=allow_urls, url_networks=tuple(url_network or ()), media_root=media_root,
+            max_enlargement=max_enlargement,
         )  # fmt: skip
         run(settings, load=lambda: _load(model), on_start=lambda address: say(f"listening at {address}/v1"))
     except AnyGenError as error:

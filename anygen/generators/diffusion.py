@@ -38,12 +38,11 @@ from anygen.generators.pipeline_output import check_pipeline, modality_of
 from anygen.generators.pipeline_run import absent_stand_ins, copied, predict, until_latents
 from anygen.generators.sound import fitted_waveform, sampling_rate_of, waveform_to_sample
 from anygen.media.types import Audio, Video
+from anygen.parameters import SIZES
 
 __all__ = ["AudioGenerator", "DiffusionGenerator", "ImageGenerator", "VideoGenerator", "prediction_target"]
 
 SCALES = ("guidance_scale", "true_cfg_scale")
-SIZES = ("height", "width", "num_frames", "audio_length_in_s")
-"""Parameters that say how large a medium is: pixels, frames, seconds."""
 
 
 class DiffusionGenerator(Generator):

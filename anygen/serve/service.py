@@ -88,16 +88,19 @@ class Service:
     def check(self, ask: Ask) -> None:
         """Refuse what need not wait to be refused.
 
-        Raises `model_not_found`, `not_ready`, `modality_not_supported`, `context_length_exceeded`, `overloaded`.
+        Raises `model_not_found`, `not_ready`, `modality_not_supported`, `invalid_parameter`, `context_length_exceeded`,
+        `overloaded`.
         """
         if ask.model not in (None, self.model_name):
             detail = f"found the model {ask.model[:100]!r}; expected {self.model_name}"
             raise AnyGenError("model_not_found", detail, available=self.model_name)
-        model = self.engine.loaded().model
+        pipeline = self.engine.loaded()
+        model = pipeline.model
         for modality in ask.parameters.media or ():
             if modality not in model.output_modalities:
                 made = ", ".join(model.output_modalities)
                 raise AnyGenError("modality_not_supported", f"found {modality}", found=modality, available=made)
+        ask.parameters.check_generators(pipeline.generators, max_enlargement=self.settings.max_enlargement)
         num_characters = sum(len(part.text) for turn in ask.conversation for part in turn.parts)
         limit = MAX_CHARACTERS_A_TOKEN * model.backbone.context_length
         if num_characters > limit:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anygen.errors import AnyGenError
 from anygen.media.limits import MediaLimits
+from anygen.parameters import MAX_ENLARGEMENT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class ServeSettings:
     """Denoising steps that a request may ask for."""
     max_outputs: int = 4
     """Candidates of one medium that a request may ask for."""
+    max_enlargement: float = MAX_ENLARGEMENT
+    """How many times as large as the model's own a medium may be that a request asks for."""
     media: MediaLimits = field(
         default_factory=lambda: MediaLimits(
             max_bytes=48 * 2**20,

@@ -215,3 +215,19 @@ def test_kills_at_random_moments(unbroken_by_two, source, options, tmp_path, see
     check_consistent(out, num_items=NUM_ITEMS + 1)
     assert [r["id"] for r in records(out)] == [r["id"] for r in records(unbroken_by_two)]
     assert snapshot(out) == snapshot(unbroken_by_two)
+
+
+def test_an_item_that_asks_for_far_more_than_the_model_makes_fails_alone(model, tmp_path):
+    few = {"num_inference_steps": 1}
+    sizes = {"small": {}, "large": {"height": 128, "width": 128}}
+    path = write_lines(
+        tmp_path / "in.jsonl",
+        [{"id": id, "text": "a cat", "modalities": ["image"], "params": SHORT | {"image": few | size}} for id, size in sizes.items()],
+    )
+    options = [str(path), "--out", str(tmp_path / "out"), "--model", model]
+    assert main(["batch", *options]) == 3
+    small, large = records(tmp_path / "out")
+    assert small["status"] == "ok" and large["error"]["code"] == "invalid_parameter"
+    assert large["error"]["expected"] == "at most 16 times as much as height 16, width 16"
+    assert main(["batch", *options, "--retry-failed", "--max-enlargement", "64"]) == 0
+    assert [record["status"] for record in records(tmp_path / "out")] == ["ok", "ok"]

@@ -65,3 +65,18 @@ def test_surfaces_check_sizes_before_anything_is_computed(stable_diffusion):
             check_generator_parameters("image", wrong, known=known)
     with pytest.raises(AnyGenError, match="found 'num_frames'; expected a parameter of this model's image generator"):
         check_generator_parameters("image", {"num_frames": 8}, known=known)
+
+
+def test_a_medium_may_be_so_many_times_as_large_as_the_models_own():
+    film = {"height": 16, "width": 32, "num_frames": 4, "num_inference_steps": 2}
+    for fits in ({}, {"height": 32, "width": 64}, {"num_frames": 16}, {"height": 8, "num_frames": 32}, {"num_inference_steps": 99}):
+        check_generator_parameters("video", fits, known=film, max_enlargement=4)
+    for large in ({"height": 72}, {"num_frames": 17}, {"height": 32, "width": 64, "num_frames": 5}):
+        check_generator_parameters("video", large, known=film)
+        with pytest.raises(AnyGenError, match="at most 4 times as much as this model's own") as caught:
+            check_generator_parameters("video", large, known=film, max_enlargement=4)
+        assert caught.value.code == "invalid_parameter"
+    with pytest.raises(AnyGenError, match="audio_length_in_s 2.048"):
+        check_generator_parameters(
+            "audio", {"audio_length_in_s": 9}, known={"audio_length_in_s": 2.048}, max_enlargement=4
+        )

@@ -69,6 +69,8 @@ def test_conversations_that_are_none(server, messages, param):
         ({"generation": {"num_outputs": 65}}, "generation.num_outputs"),
         ({"generation": {"image": {"height": 513}}}, "image['height']"),
         ({"generation": {"video": {"num_frames": 0}}}, "video['num_frames']"),
+        ({"generation": {"image": {"height": 512, "width": 256}}}, "image"),
+        ({"generation": {"video": {"num_frames": 136}}}, "video"),
         ({"audio": {"format": "mp3", "voice": "alloy"}}, "audio.format"),
     ],
 )  # fmt: skip
@@ -213,6 +215,14 @@ def test_frames_without_number_are_capped(server):
 
 def test_the_media_type_of_an_address_is_not_believed(server):
     assert server.chat([image_part(PNG.replace("image/png", "text/html"))], modalities=["text"]).status_code == 200
+
+
+def test_how_large_a_medium_may_be_is_a_setting(start):
+    body = {"modalities": ["text"], "max_tokens": 4, "generation": {"image": {"height": 512, "width": 256}}}
+    refused = start().chat("x", **body)
+    assert code(refused) == (400, "invalid_parameter")
+    assert error(refused)["expected"] == "at most 16 times as much as height 64, width 64"
+    assert start(max_enlargement=32).chat("x", **body).status_code == 200
 
 
 def test_endpoints_for_one_medium_check_their_own_parameters(server):
