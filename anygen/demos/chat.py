@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from anygen.pipeline import AnyGenPipeline
 
 NO_ACCOUNT = '<div class="account"><p class="quiet">Signal tokens, generators and timings of the newest reply.</p></div>'
+IN_THE_MAKING = '<div class="account"><p class="quiet">The reply is in the making.</p></div>'
 EMPTY = {"text": "", "files": []}
 SECONDS_BETWEEN_STEPS = 0.05
 """Denoising steps that follow each other more quickly than this are not all shown."""
@@ -106,7 +107,7 @@ class Chat:
 
     def stopped(self, conversation: Conversation) -> Page:
         """Show the turn that was stopped as such."""
-        return self.page(conversation)
+        return self.page(conversation, panel=NO_ACCOUNT)
 
     def answer(self, opened: Conversation, answer_with: list[str], given: dict[str, Any]) -> Iterator[Page]:
         """Answer the last exchange of `opened`, showing the reply as it comes."""
@@ -114,10 +115,10 @@ class Chat:
         folder = opened.folder or new_folder(self.folder)
         opened = replace(opened, folder=folder)
         asked = [*before.shown, *exchange.asked_messages]
-        yield (opened, asked, gr.skip(), gr.skip(), gr.update(value=EMPTY, submit_btn=False, stop_btn=True))
+        yield (opened, asked, IN_THE_MAKING, gr.skip(), gr.update(value=EMPTY, submit_btn=False, stop_btn=True))
         try:
             settings = read_settings(self.desk.pipeline, answer_with, given)
-            reply, shown_at = ReplyInMaking(folder=Path(new_folder(folder))), 0.0
+            reply, shown_at = ReplyInMaking(folder=Path(new_folder(folder)), num_before=before.num_made), 0.0
             for event in self.desk.stream([*before.messages, exchange.question], **settings):
                 if isinstance(event, Finished):
                     output = event.output

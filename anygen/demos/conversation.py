@@ -7,7 +7,9 @@ Values here do not change: sending, regenerating, undoing and editing each give 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 from anygen.errors import AnyGenError
@@ -126,6 +128,11 @@ class Conversation:
         return owners[position]
 
     @property
+    def num_made(self) -> Counter[str]:
+        """How many media of each modality the model has made."""
+        return Counter(part.type for exchange in self.exchanges for part in exchange.reply if part.path)
+
+    @property
     def paths(self) -> list[str]:
         """The files that the model has made, oldest first."""
         return [part.path for exchange in self.exchanges for part in exchange.reply if part.path]
@@ -142,7 +149,10 @@ def shown_messages(exchange: Exchange) -> list[dict[str, Any]]:
 
 
 def error_note(error: AnyGenError) -> str:
-    """What a visitor is told: the fixed sentence of the error's code, and the numbers that are safe to show."""
-    public = error.public()
-    numbers = f" ({public['found']}, at most {public['limit']})" if {"found", "limit"} <= public.keys() else ""
-    return f'<div class="fault">{public["message"]}{numbers} <code>{public["code"]}</code></div>'
+    """What a visitor is told: the fixed sentence of the error's code, and what else is safe to show."""
+    public, more = error.public(), ""
+    if {"found", "limit"} <= public.keys():
+        more = f" ({public['found']}, at most {public['limit']})"
+    elif {"where", "expected"} <= public.keys():
+        more = escape(f" ({public['where']}: {public['expected']})")
+    return f'<div class="fault">{public["message"]}{more} <code>{public["code"]}</code></div>'

@@ -6,6 +6,7 @@ generator's steps, then the medium itself, whichever of several is ready first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from anygen.stream import Event, GenerationStep, MediumAsked, MediumReady, TextD
 
 LABELS = {"text": "Text", "image": "Image", "video": "Video", "audio": "Audio"}
 """How the pages name the modalities."""
-TITLES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
+TITLES = {
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "num_frames": "frames",
+    "audio_length_in_s": "seconds",
+}
 """How they name the generators' parameters."""
 
 
@@ -44,10 +50,12 @@ class ReplyInMaking:
 
     Args:
         folder: where media are written; nothing else is in it.
+        num_before: media of each modality that the conversation holds already: files are numbered from there on.
     """
 
-    def __init__(self, *, folder: Path):
+    def __init__(self, *, folder: Path, num_before: Mapping[str, int] | None = None):
         self.folder = folder
+        self.num_before = num_before or {}
         self.parts: list[ShownPart | Pending] = []
 
     def hear(self, event: Event) -> None:
@@ -76,7 +84,8 @@ class ReplyInMaking:
 
     def _kept(self, event: MediumReady) -> ShownPart:
         """A medium as a file of its own."""
-        path = self.folder / f"{event.modality}-{event.index + 1}{SUFFIXES[event.modality]}"
+        number = self.num_before.get(event.modality, 0) + event.index + 1
+        path = self.folder / f"{event.modality}-{number}{SUFFIXES[event.modality]}"
         save_media(event.media, path)
         return ShownPart(type=event.modality, media=event.media, path=str(path))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from anygen.demos.reply import LABELS, TITLES
-from anygen.parameters import GenerationParameters
+from anygen.parameters import MAX_ENLARGEMENT, SIDE_MULTIPLE, GenerationParameters
 
 if TYPE_CHECKING:
     from anygen.pipeline import AnyGenPipeline
@@ -44,11 +44,12 @@ def modality_toggles(pipeline: AnyGenPipeline) -> gr.CheckboxGroup:
 def parameter_controls(pipeline: AnyGenPipeline) -> dict[str, gr.components.Component]:
     """Build the side panel where it is called; returns its components by the names that `read_settings` takes."""
     defaults = GenerationParameters()
-    with gr.Row():
-        seed = gr.Number(0, label="Seed", precision=0, min_width=110)
-        seed_kind = gr.Radio(
-            ["fresh", "fixed"], value="fresh", label="Each reply", elem_id="seed-kind", min_width=150
-        )
+    with gr.Group():
+        kinds = [("New for each reply", "fresh"), ("Fixed", "fixed")]
+        seed_kind = gr.Radio(kinds, value="fresh", label="Seed", elem_id="seed-kind")
+        seed = gr.Number(0, show_label=False, precision=0, visible=False, elem_id="seed")
+    private = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    seed_kind.input(lambda kind: gr.update(visible=kind == "fixed"), seed_kind, seed, **private)
     controls = {"seed": seed, "seed_kind": seed_kind}
     with gr.Accordion("Text", open=False):
         controls["temperature"] = gr.Slider(0, 2, value=defaults.temperature, step=0.05, label="temperature")
@@ -58,19 +59,26 @@ def parameter_controls(pipeline: AnyGenPipeline) -> dict[str, gr.components.Comp
         )
     for modality, generator in pipeline.generators.items():
         with gr.Accordion(LABELS[modality], open=False):
-            for name, value in generator.default_parameters.items():
-                label = TITLES.get(name, name)
-                if name in BOUNDS:
-                    low, high, step = BOUNDS[name]
-                    control = gr.Slider(low, high, value=value, step=step, label=label)
-                else:
-                    control = gr.Number(value, label=label)
-                controls[f"{modality}_{name}"] = control
+            defaults = generator.default_parameters
+            sliders = {name: value for name, value in defaults.items() if name in BOUNDS}
+            for name, value in sliders.items():
+                low, high, step = BOUNDS[name]
+                slider = gr.Slider(low, high, value=value, step=step, label=TITLES.get(name, name))
+                controls[f"{modality}_{name}"] = slider
+            with gr.Row(elem_classes=["numbers"]):
+                for name, value in defaults.items():
+                    if name not in sliders:
+                        step = {"step": SIDE_MULTIPLE, "minimum": SIDE_MULTIPLE} if name in ("height", "width") else {}
+                        number = gr.Number(value, label=TITLES.get(name, name), min_width=70, **step)
+                        controls[f"{modality}_{name}"] = number
     return controls
 
 
 def read_settings(pipeline: AnyGenPipeline, modalities: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
-    """Values of the components -> arguments of `AnyGenPipeline.stream`; what is wrong with them it says itself."""
+    """Values of the components -> arguments of `AnyGenPipeline.stream`, which refuses more that is wrong with them.
+
+    Raises `invalid_parameter` for media that are far larger than the model's own.
+    """
     settings = {name: given[name] for name in ("temperature", "top_p", "max_new_tokens")}
     for modality, generator in pipeline.generators.items():
         values = {name: given[f"{modality}_{name}"] for name in generator.default_parameters}
@@ -79,6 +87,7 @@ def read_settings(pipeline: AnyGenPipeline, modalities: list[str] | None, given:
     settings["max_new_tokens"] = int(settings["max_new_tokens"])
     settings["modalities"] = read_modalities(modalities)
     settings["seed"] = given["seed"] if given["seed_kind"] == "fixed" else None
+    GenerationParameters.read(**settings).check_generators(pipeline.generators, max_enlargement=MAX_ENLARGEMENT)
     return settings
 
 

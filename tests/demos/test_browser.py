@@ -75,9 +75,10 @@ def choose(tab, *modalities):
 @contextmanager
 def answered(tab):
     """What is said in the block is answered to the end: the panel tells of another reply than before."""
-    before = tab.inner_html("#what-happened")
+    panel = "document.querySelector('#what-happened').innerText"
+    before = tab.evaluate(panel)
     yield
-    tab.wait_for_function("before => document.querySelector('#what-happened').innerHTML !== before", arg=before)
+    tab.wait_for_function(f"before => ![before, ''].includes({panel}) && !{panel}.includes('in the making')", arg=before)
     tab.wait_for_selector("#box .submit-button")
 
 

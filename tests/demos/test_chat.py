@@ -184,6 +184,19 @@ def test_settings_reach_the_pipeline(chat):
     assert chat.desk.heard[-1][1]["seed"] is None and fresh.last.output.seed >= 0
 
 
+def test_files_are_numbered_through_the_conversation_and_the_panel_waits(chat):
+    conversation = say(chat, say(chat, Conversation(), "a bell", ["image"]), "a drum", ["image"])
+    assert [Path(path).name for path in conversation.paths] == ["image-1.png", "image-2.png"]
+    pages = chat.send(conversation, {"text": "a cat", "files": []}, ["text"], **GIVEN)
+    assert "in the making" in next(pages)[2] and "in the making" not in last_panel(pages)
+
+
+def test_a_size_far_beyond_the_models_own_is_refused_with_the_rule(chat):
+    pages = list(chat.send(Conversation(), {"text": "a bell", "files": []}, ["image"], **GIVEN | {"image_height": 2048}))
+    assert pages[-1][0].last.error.code == "invalid_parameter" and not chat.desk.heard
+    assert "at most 16 times as much as height 64, width 64" in pages[-1][1][-1]["content"]
+
+
 def test_regenerate_gives_another_medium_in_the_same_place(chat):
     once = say(chat, Conversation(), "a bell", ["image"])
     again = last(chat.regenerate(once, ["image"], **GIVEN))

@@ -56,6 +56,8 @@ def test_a_conversation_has_an_end():
 def test_notes_hold_the_fixed_sentence_and_numbers_only():
     note = error_note(AnyGenError("context_length_exceeded", "secret", found=600, limit=512))
     assert PUBLIC_TEXT["context_length_exceeded"] in note and "600" in note and "512" in note and "secret" not in note
+    note = error_note(AnyGenError("invalid_parameter", "secret", where="image['height']", expected="<8>"))
+    assert "height" in note and "&lt;8&gt;" in note and "secret" not in note
 
 
 def test_media_keep_the_place_where_they_were_said(tmp_path):
