@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from anygen.errors import AnyGenError
-from anygen.media.types import MEDIA
 
 OUTPUT_TYPES = ("pil", "np", "pt")
 MAX_INFERENCE_STEPS = 1000
@@ -77,7 +76,7 @@ class GenerationParameters:
             )
         for seed in [] if self.seed is None else self.seed if isinstance(self.seed, Sequence) else [self.seed]:
             _check_number("seed", seed, low=-(2**63), high=2**64, whole=True)
-        for modality in MEDIA:
+        for modality in ("image", "video", "audio"):
             if not isinstance(self.of(modality), Mapping):
                 raise _invalid(modality, self.of(modality), "a dict of the generator's parameters")
 
@@ -154,6 +153,8 @@ def check_generator_parameters(
 
 
 def _check_modalities(modalities: Any) -> None:
+    from anygen.media.types import MEDIA  # numpy comes with it, and the command line shows the bounds of this file
+
     expected = f"a list of {', '.join(('text', *MEDIA))}"
     if isinstance(modalities, str) or not isinstance(modalities, Sequence) or not modalities:
         raise _invalid("modalities", modalities, expected)
