@@ -150,15 +150,16 @@ def test_regenerate_edit_and_undo(visit, chat_page):
     with answered(tab):
         tab.click("#chat button[aria-label=Retry]")
     shows(tab, "#chat .bot img")
-    assert tab.get_attribute("#chat .bot img", "src") != before
+    tab.wait_for_function("before => (document.querySelector('#chat .bot img')?.src ?? before) !== before", arg=before)
     with answered(tab):
         tab.click("#chat button[aria-label=Edit]")
         tab.fill("#chat textarea", "a blue drum")
         tab.click("#chat button[aria-label=Submit]")
-    assert "a blue drum" in tab.inner_text("#chat .user") and "bell" not in tab.inner_text("#chat .user")
+    tab.wait_for_selector("#chat .user:has-text('a blue drum')")
+    assert "bell" not in tab.inner_text("#chat .user")
     tab.click("#chat button[aria-label=Undo]")
     tab.wait_for_selector("#chat .example")
-    assert tab.input_value("#box textarea") == "a blue drum"
+    tab.wait_for_function("document.querySelector('#box textarea').value === 'a blue drum'")
 
 
 def test_the_model_decides_unless_told(visit, chat_page):
