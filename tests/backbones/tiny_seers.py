@@ -9,15 +9,27 @@ from tiny_llms import GROUPED, build_tokenizer
 from transformers import (
     AddedToken,
     CLIPVisionConfig,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3Processor,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3Processor,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.idefics3 import Idefics3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from anygen.backbones.stills import stills_only
@@ -26,6 +38,7 @@ TEMPLATE = (
     "{% for m in messages %}{{ m['role'] | upper }}: {% for c in m['content'] %}{% if c['type'] == 'image' %}MARK"
     "{% else %}{{ c['text'] }}{% endif %}{% endfor %}</s>{% endfor %}{% if add_generation_prompt %}ASSISTANT: {% endif %}"
 )
+SEEING = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=8)
 
 
 def tokenizer_with(tokens: list[str]):
@@ -70,6 +83,57 @@ def save_qwen(folder: Path) -> Path:
     return _save(Qwen2_5_VLForConditionalGeneration, config, processor, folder)
 
 
+def save_smolvlm(folder: Path) -> Path:
+    marks = ["<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>"]
+    tokenizer = tokenizer_with(marks)
+    reader = Idefics3ImageProcessorPil(size={"longest_edge": 16}, max_image_size={"longest_edge": 16}, do_image_splitting=False)
+    processor = Idefics3Processor(reader, tokenizer, image_seq_len=1, chat_template=TEMPLATE.replace("MARK", "<image>"))
+    config = Idefics3Config(
+        vision_config=SEEING,
+        text_config=dict(model_type="llama", vocab_size=len(tokenizer), max_position_embeddings=256, pad_token_id=1, **GROUPED),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"), scale_factor=2, pad_token_id=1,
+    )  # fmt: skip
+    return _save(Idefics3ForConditionalGeneration, config, processor, folder)
+
+
+def save_qwen3(folder: Path) -> Path:
+    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = tokenizer_with(marks)
+    begin, end, image, film = tokenizer.convert_tokens_to_ids(marks)
+    processor = stills_only(Qwen3VLProcessor)(
+        Qwen2VLImageProcessorPil(patch_size=4, merge_size=2, min_pixels=64, max_pixels=1024), tokenizer, None,
+        chat_template=TEMPLATE.replace("MARK", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )  # fmt: skip
+    config = Qwen3VLConfig(
+        vision_config=dict(depth=2, hidden_size=16, intermediate_size=24, num_heads=2, out_hidden_size=32, patch_size=4,
+                           spatial_merge_size=2, num_position_embeddings=16, deepstack_visual_indexes=[0]),
+        text_config=dict(vocab_size=len(tokenizer), max_position_embeddings=256, bos_token_id=0, eos_token_id=2, **GROUPED,
+                         rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}),
+        vision_start_token_id=begin, vision_end_token_id=end, image_token_id=image, video_token_id=film,
+    )  # fmt: skip
+    return _save(Qwen3VLForConditionalGeneration, config, processor, folder)
+
+
+def save_gemma3(folder: Path) -> Path:
+    marks = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
+    tokenizer = tokenizer_with(marks)
+    names = dict(zip(("boi_token", "eoi_token", "image_token"), marks, strict=True))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+        extra_special_tokens=names,
+    )  # fmt: skip
+    begin, end, image = tokenizer.convert_tokens_to_ids(marks)
+    reader = Gemma3ImageProcessorPil(size={"height": 16, "width": 16})
+    processor = Gemma3Processor(reader, tokenizer, image_seq_length=4, chat_template=TEMPLATE.replace("MARK", marks[0]))
+    config = Gemma3Config(
+        vision_config=SEEING | dict(patch_size=4),
+        text_config=dict(vocab_size=len(tokenizer), max_position_embeddings=256, sliding_window=64, query_pre_attn_scalar=8,
+                         **GROUPED),
+        boi_token_index=begin, eoi_token_index=end, image_token_index=image, mm_tokens_per_image=4,
+    )  # fmt: skip
+    return _save(Gemma3ForConditionalGeneration, config, processor, folder)
+
+
 def _save(kind, config, processor, folder: Path) -> Path:
     torch.manual_seed(0)
     model = kind(config)
@@ -82,4 +146,10 @@ def _save(kind, config, processor, folder: Path) -> Path:
     return folder
 
 
-SEERS = {"LLaVA": save_llava, "Qwen2.5-VL": save_qwen}
+SEERS = {
+    "LLaVA": save_llava,
+    "Qwen2.5-VL": save_qwen,
+    "Qwen3-VL": save_qwen3,
+    "SmolVLM": save_smolvlm,
+    "Gemma 3": save_gemma3,
+}
