@@ -123,7 +123,7 @@ def compose(composition: Composition) -> AnyGenModel:
     encoders = _load_encoders(composition.encoders)
     bridges = composition.bridges
     learned = {modality: bridge for modality, bridge in bridges.items() if bridge.type != "text"}
-    _check_remote(backbone, generators, encoders, learned)
+    _check_learned_bridges(backbone, generators, encoders, learned)
     config = AnyGenConfig(
         backbone=backbone.config,
         signals=_add_signals(backbone, learned, composition.num_signal_tokens),
@@ -188,13 +188,13 @@ def name_of(composition: Composition) -> str:
     return " + ".join(names)
 
 
-def _check_remote(
+def _check_learned_bridges(
     backbone: Backbone | RemoteLLM,
     generators: Mapping[str, Generator],
     encoders: Mapping[str, Any],
     learned: Mapping[str, Any],
 ) -> None:
-    """Refuse what would need the inside of a part that is elsewhere."""
+    """Refuse what needs the inside of a part that is elsewhere, and bridges that no gradient would reach."""
     if isinstance(backbone, RemoteLLM) and (learned or encoders):
         found = ", ".join(
             [f"the {bridge.type} bridge of {m}" for m, bridge in learned.items()]

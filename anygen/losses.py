@@ -42,7 +42,8 @@ def alignment_loss(condition: Condition, target: Condition, *, reduce: str = "l2
 
     `reduce`: "l2norm", the mean over items and queries of the Euclidean norm of the difference (GILL's and NExT-GPT's
     code, called MSE there); "mse", the mean squared difference; "cosine", 1 - cosine, mean over items and queries.
-    Tensors of a condition count equally, but for masks (`is_mask`), which nobody learns. Raises ValueError for another `reduce` and for conditions of other names.
+    Tensors of a condition count equally, but for masks (`is_mask`), which nobody learns. Raises ValueError for another
+    `reduce` and for conditions of other names.
     """
     if reduce not in REDUCTIONS:
         raise ValueError(f"found reduce={reduce!r}; expected one of {', '.join(REDUCTIONS)}")

@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from anygen.errors import AnyGenError
 
+MODALITIES = ("text", "image", "video", "audio")
+"""What a reply can hold. Here and not in `anygen.media`, with which numpy comes: the command line needs it too."""
 OUTPUT_TYPES = ("pil", "np", "pt")
 MAX_INFERENCE_STEPS = 1000
 """More than any schedule was trained with; bounds what one request may cost."""
@@ -76,7 +78,7 @@ class GenerationParameters:
             )
         for seed in [] if self.seed is None else self.seed if isinstance(self.seed, Sequence) else [self.seed]:
             _check_number("seed", seed, low=-(2**63), high=2**64, whole=True)
-        for modality in ("image", "video", "audio"):
+        for modality in MODALITIES[1:]:
             if not isinstance(self.of(modality), Mapping):
                 raise _invalid(modality, self.of(modality), "a dict of the generator's parameters")
 
@@ -153,13 +155,11 @@ def check_generator_parameters(
 
 
 def _check_modalities(modalities: Any) -> None:
-    from anygen.media.types import MEDIA  # numpy comes with it, and the command line shows the bounds of this file
-
-    expected = f"a list of {', '.join(('text', *MEDIA))}"
+    expected = f"a list of {', '.join(MODALITIES)}"
     if isinstance(modalities, str) or not isinstance(modalities, Sequence) or not modalities:
         raise _invalid("modalities", modalities, expected)
     for modality in modalities:
-        if modality not in ("text", *MEDIA):
+        if modality not in MODALITIES:
             raise _invalid("modalities", modality, expected)
 
 

@@ -15,8 +15,8 @@ from anygen.presets.preset import FOLDER, is_preset
 
 PACKAGES = ("torch", "transformers", "diffusers", "numpy", "Pillow", "av", "soundfile")
 """Libraries that the bytes of a result pass through."""
-REFERENCES = {"reference.json": "", "encoder.json": "", "retrieval.json": "", "config.json": "generators otherwise"}
-"""Files of a model folder that refer to folders elsewhere -> the folders that they stand in, where that is not any."""
+REFERENCES = {"reference.json": (), "encoder.json": (), "retrieval.json": (), "config.json": ("generators", "otherwise")}
+"""Files of a model that refer to folders elsewhere -> names of the folders in which they do; none: wherever they are."""
 REFERENCE_KEYS = ("source", "index", "lora")
 """The keys there of what is referred to."""
 CODE = (".", "batch", "encoders", "generators", "media", "projectors")
@@ -86,7 +86,7 @@ def _referred(folder: Path, files: list[Path]) -> list[Path]:
     while waiting:
         path = waiting.pop(0)
         places = REFERENCES.get(path.name)
-        if places is None or (places and path.parent.name not in places.split()):
+        if places is None or (places and path.parent.name not in places):
             continue
         for source in _references(json.loads(path.read_text(encoding="utf-8"))):
             place = Path(seen_from(path.parent, source)).resolve()

@@ -14,10 +14,10 @@ from typing import Annotated
 import typer
 
 from anygen.cli import exit_codes
-from anygen.cli.request import ENLARGEMENT_HELP, MODALITIES, parse_modalities
+from anygen.cli.request import ENLARGEMENT_HELP, parse_modalities
 from anygen.cli.terminal import CountBar
 from anygen.errors import AnyGenError
-from anygen.parameters import MAX_ENLARGEMENT
+from anygen.parameters import MAX_ENLARGEMENT, MODALITIES
 
 USAGE_CODES = ("duplicate_id", "invalid_request", "invalid_parameter", "run_mismatch")
 """What the person at the command line has to mend; raised before anything is computed."""

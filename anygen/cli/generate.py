@@ -13,7 +13,8 @@ import typer
 
 from anygen.cli import exit_codes
 from anygen.cli.composing import SOURCES, ModelChoice, load_choice
-from anygen.cli.request import MODALITIES, Request, answer, parse_modalities, summary
+from anygen.cli.request import Request, answer, parse_modalities, summary
+from anygen.parameters import MODALITIES
 
 
 def generate(

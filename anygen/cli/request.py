@@ -14,6 +14,7 @@ import typer
 
 from anygen.cli.terminal import StepBars, quiet_libraries, say, waiting
 from anygen.errors import AnyGenError
+from anygen.parameters import MODALITIES
 from anygen.records import Record, append_record, failure, request_id, save_output
 from anygen.stream import Finished, GenerationStep, TextDelta
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from anygen.outputs import AnyGenOutput
     from anygen.pipeline import AnyGenPipeline
 
-MODALITIES = ("text", "image", "video", "audio")
 ENLARGEMENT_HELP = "How many times as large as the model's own a medium may be, in pixels, frames and seconds together."
 
 

@@ -59,14 +59,14 @@ def parameter_controls(pipeline: AnyGenPipeline) -> dict[str, gr.components.Comp
         )
     for modality, generator in pipeline.generators.items():
         with gr.Accordion(LABELS[modality], open=False):
-            defaults = generator.default_parameters
-            sliders = {name: value for name, value in defaults.items() if name in BOUNDS}
+            own = generator.default_parameters
+            sliders = {name: value for name, value in own.items() if name in BOUNDS}
             for name, value in sliders.items():
                 low, high, step = BOUNDS[name]
                 slider = gr.Slider(low, high, value=value, step=step, label=TITLES.get(name, name))
                 controls[f"{modality}_{name}"] = slider
             with gr.Row(elem_classes=["numbers"]):
-                for name, value in defaults.items():
+                for name, value in own.items():
                     if name not in sliders:
                         step = {"step": SIDE_MULTIPLE, "minimum": SIDE_MULTIPLE} if name in ("height", "width") else {}
                         number = gr.Number(value, label=TITLES.get(name, name), min_width=70, **step)

@@ -64,21 +64,27 @@ def save_llava(folder: Path) -> Path:
     return _save(LlavaForConditionalGeneration, config, processor, folder)
 
 
-def save_qwen(folder: Path) -> Path:
+def qwen_processor(kind: type):
+    """A processor of Qwen's, its tokenizer, and the ids that configurations of its models name."""
     marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
     tokenizer = tokenizer_with(marks)
-    begin, end, image, film = tokenizer.convert_tokens_to_ids(marks)
-    processor = stills_only(Qwen2_5_VLProcessor)(
+    processor = stills_only(kind)(
         Qwen2VLImageProcessorPil(patch_size=4, merge_size=2, min_pixels=64, max_pixels=1024), tokenizer, None,
         chat_template=TEMPLATE.replace("MARK", "<|vision_start|><|image_pad|><|vision_end|>"),
     )  # fmt: skip
+    names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
+    return processor, tokenizer, dict(zip(names, tokenizer.convert_tokens_to_ids(marks), strict=True))
+
+
+def save_qwen(folder: Path) -> Path:
+    processor, tokenizer, ids = qwen_processor(Qwen2_5_VLProcessor)
     config = Qwen2_5_VLConfig(
         vision_config=dict(depth=2, hidden_size=16, intermediate_size=24, num_heads=2, out_hidden_size=32, patch_size=4,
                            spatial_merge_size=2, window_size=16, fullatt_block_indexes=[1]),
         text_config=dict(vocab_size=len(tokenizer), max_position_embeddings=256, hidden_size=32, intermediate_size=48,
                          num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, bos_token_id=0, eos_token_id=2,
                          rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}),
-        vision_start_token_id=begin, vision_end_token_id=end, image_token_id=image, video_token_id=film,
+        **ids,
     )  # fmt: skip
     return _save(Qwen2_5_VLForConditionalGeneration, config, processor, folder)
 
@@ -86,30 +92,26 @@ def save_qwen(folder: Path) -> Path:
 def save_smolvlm(folder: Path) -> Path:
     marks = ["<fake_token_around_image>", "<image>", "<global-img>", "<end_of_utterance>"]
     tokenizer = tokenizer_with(marks)
-    reader = Idefics3ImageProcessorPil(size={"longest_edge": 16}, max_image_size={"longest_edge": 16}, do_image_splitting=False)
+    edge = {"longest_edge": 16}
+    reader = Idefics3ImageProcessorPil(size=edge, max_image_size=edge, do_image_splitting=False)
     processor = Idefics3Processor(reader, tokenizer, image_seq_len=1, chat_template=TEMPLATE.replace("MARK", "<image>"))
     config = Idefics3Config(
         vision_config=SEEING,
-        text_config=dict(model_type="llama", vocab_size=len(tokenizer), max_position_embeddings=256, pad_token_id=1, **GROUPED),
+        text_config=dict(model_type="llama", vocab_size=len(tokenizer), max_position_embeddings=256, pad_token_id=1,
+                         **GROUPED),
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"), scale_factor=2, pad_token_id=1,
     )  # fmt: skip
     return _save(Idefics3ForConditionalGeneration, config, processor, folder)
 
 
 def save_qwen3(folder: Path) -> Path:
-    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer = tokenizer_with(marks)
-    begin, end, image, film = tokenizer.convert_tokens_to_ids(marks)
-    processor = stills_only(Qwen3VLProcessor)(
-        Qwen2VLImageProcessorPil(patch_size=4, merge_size=2, min_pixels=64, max_pixels=1024), tokenizer, None,
-        chat_template=TEMPLATE.replace("MARK", "<|vision_start|><|image_pad|><|vision_end|>"),
-    )  # fmt: skip
+    processor, tokenizer, ids = qwen_processor(Qwen3VLProcessor)
     config = Qwen3VLConfig(
         vision_config=dict(depth=2, hidden_size=16, intermediate_size=24, num_heads=2, out_hidden_size=32, patch_size=4,
                            spatial_merge_size=2, num_position_embeddings=16, deepstack_visual_indexes=[0]),
         text_config=dict(vocab_size=len(tokenizer), max_position_embeddings=256, bos_token_id=0, eos_token_id=2, **GROUPED,
                          rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}),
-        vision_start_token_id=begin, vision_end_token_id=end, image_token_id=image, video_token_id=film,
+        **ids,
     )  # fmt: skip
     return _save(Qwen3VLForConditionalGeneration, config, processor, folder)
 
