@@ -14,7 +14,7 @@ from anygen.bridges.text import TextBridge
 from anygen.projectors.output import OutputProjector
 
 __all__ = [
-    "BRIDGES", "BlendBridge", "Bridge", "BridgeConfig", "QueryBridge", "SignalBridge", "SignalSpec", "Spoken", "TextBridge",
+    "BRIDGES", "INSTRUCTIONS", "BlendBridge", "Bridge", "BridgeConfig", "QueryBridge", "SignalBridge", "SignalSpec", "Spoken", "TextBridge",
     "build_bridge",
 ]  # fmt: skip
 

@@ -9,16 +9,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anygen.convert.account import Account, Line, read_account
 from anygen.convert.layouts import LAYOUTS, Layout, detect_layout, generator_sources
 from anygen.convert.llm import fold_into_llm, load_base_llm, load_base_tokenizer
 from anygen.convert.projectors import ConvertedProjector, convert_input_projector, convert_output_projector
-from anygen.convert.tokens import ConvertedTokens, convert_tokens
+from anygen.convert.tokens import convert_tokens
 from anygen.convert.write import write_folder
 from anygen.errors import AnyGenError
 from anygen.hub import find_folder

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from anygen.convert.layouts import GILL, NEXTGPT, NEXTGPT_LEGACY, Layout

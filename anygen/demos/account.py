@@ -121,7 +121,7 @@ def _card(account: MediumAccount) -> str:
         rows += [
             f'<div class="cosine"><span class="track"><span class="fill" style="width:{width}%"></span></span>'
             f"<b>{account.cosine:.3f}</b></div>",
-            f'<div class="quiet">cosine with the generator\'s own encoding of <i>{escape(account.caption)}</i>'
+            f'<div class="quiet">cosine with the generator\'s own encoding of <i>{escape(account.caption)}</i>{shared}'
             f" (of an empty caption: {account.cosine_empty:.3f})</div>",
         ]
     return f'<div class="card {account.modality}">{"".join(rows)}</div>'

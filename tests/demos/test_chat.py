@@ -10,6 +10,7 @@ import pytest
 from gradio_client import handle_file
 
 from anygen.cli import main
+from anygen.demos.account import account_for, account_page
 from anygen.demos.chat import Chat
 from anygen.demos.conversation import Conversation
 from anygen.demos.desk import Desk
@@ -231,9 +232,17 @@ def test_the_panel_says_what_happened(chat, nano):
         assert type(nano.generators[modality]).__name__ in panel
     assert "steps 2" in panel and "seed 0" in panel and "s in all" in panel
     assert panel.count("cosine with the generator") + panel.count("nothing was said about it") == 2
-    assert panel.count("said for the medium before it") <= 1
     words_only = last_panel(chat.send(Conversation(), {"text": "hello", "files": []}, ["text"], **GIVEN))
     assert "no generator ran" in words_only
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_the_panel_says_whose_words_a_medium_is_compared_with(nano, is_shared):
+    output = nano("a bell", modalities=["image"], image={"num_inference_steps": 2}, seed=0)
+    account = replace(account_for(nano, output)[0], caption="a <bell>", cosine=0.5, cosine_empty=0.1, is_shared=is_shared)
+    panel = account_page([account], output)
+    assert ("said for the medium before it" in panel) == is_shared
+    assert "a &lt;bell&gt;" in panel and "0.500" in panel and "0.100" in panel
 
 
 def last_panel(pages):

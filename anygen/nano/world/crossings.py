@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from anygen.nano.world.captions import caption, has_place, with_article
+from anygen.nano.world.captions import has_place, with_article
 from anygen.nano.world.edits import edit
 from anygen.nano.world.requests import a_medium, is_lone, motion_slots, politely
 from anygen.nano.world.scene import Scene
-from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, defaults, medium, show
+from anygen.nano.world.turns import DialogueTurn, Speaker, Turns, Wordings, answer, defaults, medium, show
 from anygen.nano.world.words import BACKGROUND_WORDS, COLOR_WORDS, NOUNS, PLACE_WORDS
-
-Turns = tuple[DialogueTurn, ...]
 
 AS_SOUND = Wordings(
     train=("what [would|does|could] [this|that|it] sound like?", "how [does|would] [this|that|it] sound?",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from anygen.nano.world.captions import has_place, with_article
 from anygen.nano.world.requests import a_medium, asked_for, is_lone, motion_slots
 from anygen.nano.world.scene import BACKGROUNDS, COLORS, MOTIONS, PLACES, SIZES, THINGS, Scene
-from anygen.nano.world.turns import MEDIA, DialogueTurn, Speaker, Wordings, medium, show
+from anygen.nano.world.turns import MEDIA, Speaker, Turns, Wordings, medium, show
 from anygen.nano.world.words import BACKGROUND_WORDS, COLOR_WORDS, COUNT_WORDS, NOUNS, PLACE_WORDS
 
 EDIT = {

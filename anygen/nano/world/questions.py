@@ -10,10 +10,8 @@ from collections.abc import Callable
 
 from anygen.nano.world.captions import has_place, with_article
 from anygen.nano.world.scene import COLORS, MOTIONS, SOUNDING_THINGS, THINGS, Scene
-from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, medium
+from anygen.nano.world.turns import Speaker, Turns, Wordings, answer, medium
 from anygen.nano.world.words import COUNT_WORDS, MOTION_WORDS, NOUNS, PLACE_WORDS
-
-Turns = tuple[DialogueTurn, ...]
 
 MEDIUM_NAMES = {
     "image": ("picture", "image", "drawing", "photo"),

@@ -15,14 +15,13 @@ from anygen.nano.world.turns import (
     DialoguePart,
     DialogueTurn,
     Speaker,
+    Turns,
     Wordings,
     defaults,
     medium,
     show,
 )
 from anygen.nano.world.words import MOTION_WORDS, NOUNS
-
-Turns = tuple[DialogueTurn, ...]
 
 MEDIUM_NOUNS = {
     "image": ("picture", "picture", "image", "image", "drawing", "photo", "photograph", "illustration", "painting",

@@ -9,10 +9,8 @@ from anygen.nano.world.captions import caption, with_article
 from anygen.nano.world.crossings import no_sound
 from anygen.nano.world.requests import HEAR, MEDIUM_NOUNS, NOUN, POLITE, VERB, a_medium
 from anygen.nano.world.scene import BACKGROUNDS, COLORS, MOTIONS, SILENT_THINGS, SOUNDING_THINGS, THINGS
-from anygen.nano.world.turns import DialogueTurn, Speaker, Wordings, answer, defaults
+from anygen.nano.world.turns import Speaker, Turns, Wordings, answer, defaults
 from anygen.nano.world.words import COLOR_WORDS, NOUNS
-
-Turns = tuple[DialogueTurn, ...]
 
 REFUSAL = (
     "Sorry, my small world does not hold that. I can draw, film and play things like a bell, a dog, a car or a star."

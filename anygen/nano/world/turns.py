@@ -75,6 +75,10 @@ class DialogueTurn:
         return tuple(part for part in self.parts if part.type != "text")
 
 
+Turns = tuple[DialogueTurn, ...]
+"""A dialogue's turns, of user and assistant in alternation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dialogue:
     """Turns of user and assistant in alternation; the user begins and the assistant ends."""
