@@ -67,6 +67,8 @@ class Segment:
     """Of words that a tag follows: the words without it. Otherwise they are what `ids` say."""
     caption: str = ""
     """Of a medium: its caption, or where a run asks for it, the words that lead to it."""
+    is_given: bool = False
+    """Whether the caption is the caller's, to be read by the generator itself."""
 
 
 def spoken_by(segments: Sequence[Segment]) -> Spoken:

@@ -31,11 +31,11 @@ class Signal:
     """How the LLM asked for a medium, and what its generator was given."""
 
     tokens: tuple[str, ...]
-    """The run of signal tokens that it said, e.g. ("<image_0>", ..., "<image_3>"); none with a text bridge."""
+    """The run of signal tokens that it said, e.g. ("<image_0>", ..., "<image_3>"); none where a caption asked."""
     condition: Condition
-    """What the bridge made of it: the condition of one item."""
+    """What the bridge, or of a caption the generator, made of it: the condition of one item."""
     caption: str = ""
-    """With a text bridge: the caption that it wrote."""
+    """With a text bridge: the caption that it wrote; with `captions`: the caller's."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -40,6 +40,9 @@ class GenerationParameters:
     modalities: Sequence[str] | None = None
     """Media to answer with, exactly these and in this order, e.g. ["image", "audio"]; ["text"] for words alone; None
     leaves it to the LLM. What the LLM says around the media is kept as text."""
+    captions: Sequence[str] | None = None
+    """What to make, one caption for each of the media in `modalities`: the generator's own text encoder reads it as it is,
+    and the LLM is not asked. The prompt of a diffusers pipeline, or the words that a voice is to say."""
     seed: int | Sequence[int] | None = None
     """Same seed, same bytes. One for every conversation, a list with one for each, or None for fresh ones."""
     num_outputs: int = 1
@@ -66,6 +69,8 @@ class GenerationParameters:
     def __post_init__(self):
         if self.modalities is not None:
             _check_modalities(self.modalities)
+        if self.captions is not None:
+            _check_captions(self.captions, media=self.media)
         for name, low, high in (("num_outputs", 1, MAX_OUTPUTS), ("max_new_tokens", 1, math.inf)):
             _check_number(name, getattr(self, name), low=low, high=high, whole=True)
         _check_number("temperature", self.temperature, low=0, high=100)
@@ -161,6 +166,14 @@ def _check_modalities(modalities: Any) -> None:
     for modality in modalities:
         if modality not in MODALITIES:
             raise _invalid("modalities", modality, expected)
+
+
+def _check_captions(captions: Any, *, media: Sequence[str] | None) -> None:
+    expected = "a list of strings, one for each of the media in modalities"
+    if isinstance(captions, str) or not isinstance(captions, Sequence) or not all(isinstance(each, str) for each in captions):
+        raise _invalid("captions", captions, expected)
+    if not captions or len(captions) != len(media or ()):
+        raise _invalid("captions", f"{len(captions)} captions for the modalities {media}", expected)
 
 
 def _check_number(

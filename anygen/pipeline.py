@@ -119,6 +119,7 @@ class AnyGenPipeline:
         messages: str | Sequence,
         *,
         modalities: Sequence[str] | None = None,
+        captions: Sequence[str] | None = None,
         seed: int | Sequence[int] | None = None,
         num_outputs: int = 1,
         output_type: str = "pil",
@@ -132,6 +133,7 @@ class AnyGenPipeline:
             messages: a string, a list of messages in the hub's chat format, or a list of either: a batch. A film that
                 has a sound track is shown and played: its sound follows it as a part of its own.
             modalities: answer with exactly these media, in this order; None leaves the choice to the LLM.
+            captions: one for each of these media, for their generators to read in place of what the LLM would say.
             seed: one, or one for each conversation; item i of a batch is then equal to item i alone.
             num_outputs: candidates of each medium.
             output_type: "pil", "np" or "pt".
@@ -149,6 +151,7 @@ class AnyGenPipeline:
         """
         read = GenerationParameters.read(
             modalities=modalities,
+            captions=captions,
             seed=seed,
             num_outputs=num_outputs,
             output_type=output_type,
@@ -301,13 +304,23 @@ class AnyGenPipeline:
         return requests
 
     def project(self, requests: list[MediumRequest]) -> list[MediumRequest]:
-        """N media of one modality with their conditions (step 8), one batch."""
+        """N media of one modality with their conditions (step 8), one batch.
+
+        Those that a caller's caption asks for have no run to project: their generator reads the caption.
+        """
         modality = requests[0].modality
-        condition = self.model.project_out(modality, spoken_by([request.segment for request in requests]))
-        if self.model.config.guidance_null == "bridge":
+        given = [request for request in requests if request.segment.is_given]
+        if 0 < len(given) < len(requests):
+            return self.project(given) + self.project([request for request in requests if not request.segment.is_given])
+        generator = self.generators[modality]
+        if given:
+            condition = generator.encode_text([request.segment.caption for request in requests])
+        else:
+            condition = self.model.project_out(modality, spoken_by([request.segment for request in requests]))
+        if self.model.config.guidance_null == "bridge" and not given:
             negative = self.model.null_condition(modality, len(requests))
         else:
-            negative = self.generators[modality].null_condition(len(requests))
+            negative = generator.null_condition(len(requests))
         return [
             replace(request, condition=condition.select([row]), negative=negative.select([row]))
             for row, request in enumerate(requests)

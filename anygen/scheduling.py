@@ -14,7 +14,6 @@ this file says who takes them together, and what becomes of the others when one 
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from anygen.clock import Clock
 from anygen.decoding import Segment
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition
+from anygen.memory import free_memory, is_out_of_memory
 from anygen.messages import Conversation
 from anygen.outputs import AnyGenOutput, OutputPart, Signal, Told, converted
 from anygen.parameters import GenerationParameters
@@ -171,7 +171,11 @@ class _Schedule:
             with self.clock.measure("load"):
                 for item in self.items:
                     self.attempt([item], self.load)
-            for batch in self.batches([item for item in self.items if not item.error]):
+            for item in self.items:
+                if item.request.parameters.captions and not item.error:
+                    self.take_captions(item)
+            asking = [item for item in self.items if not (item.request.parameters.captions or item.error)]
+            for batch in self.batches(asking):
                 self.attempt(batch, self.decode)
             self.generate_all()
         return [item.error or item.outcome for item in self.items]
@@ -199,6 +203,13 @@ class _Schedule:
         for item in items:
             loaded = self.pipeline.load_media(item.conversation)
             item.conversation = self.pipeline.fit_context(loaded, item.request.parameters)
+
+    def take_captions(self, item: _Item) -> None:
+        """The reply that the caller wrote in place of the LLM: one medium a caption."""
+        parameters = item.request.parameters
+        for modality, caption in zip(parameters.media, parameters.captions, strict=True):
+            item.told.segments.append(Segment(type=modality, caption=caption, is_given=True))
+            self.tell_of_medium(item, modality)
 
     def decode(self, items: list[_Item]) -> None:
         """Conversations to replies (steps 2 to 7), one batch."""
@@ -273,7 +284,8 @@ class _Schedule:
             item, parameters = self.items[request.item], self.parameters(request)
             medium = converted(medium, parameters.output_type)
             spec = self.pipeline.model.config.signals.get(modality)
-            tokens, caption = (spec.tokens, "") if spec else ((), request.segment.caption)
+            has_run = spec is not None and not request.segment.is_given
+            tokens, caption = (spec.tokens, "") if has_run else ((), request.segment.caption)
             signal = Signal(tokens=tokens, condition=request.condition, caption=caption)
             part = OutputPart(type=modality, media=medium, candidate=request.candidate, signal=signal)
             item.media.setdefault(request.segment, []).append(part)
@@ -305,7 +317,7 @@ class _Schedule:
                 self.end(item, fault)
             return
         if fault.code == "out_of_memory":  # out here, where the traceback holds no tensors any more
-            _free_memory()
+            free_memory()
         middle = len(rows) // 2
         self.attempt(rows[:middle], work)
         self.attempt(rows[middle:], work)
@@ -384,17 +396,5 @@ class _Schedule:
                 self.on_event(item.index, event)
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether the memory of the device, or of the host, is too small; torch has no class for the latter."""
-    on_host = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return on_host or isinstance(error, (torch.OutOfMemoryError, MemoryError))
-
-
 def _is_cancelled(item: _Item) -> bool:
     return item.request.is_cancelled is not None and item.request.is_cancelled()
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -236,7 +236,7 @@ def test_components_and_generators(pipe, toy_model):
         ({"seed": 1.5}, "invalid_parameter", "seed: found 1.5; expected a whole number"),
         ({"seed": [1, 2]}, "invalid_parameter", "seed: found '2 seeds'; expected one, or one for each of 1"),
         ({"output_type": "jpeg"}, "invalid_parameter", "output_type: found 'jpeg'; expected one of pil, np, pt"),
-        ({"max_tokens": 5}, "invalid_parameter", "found the parameter 'max_tokens'; expected some of modalities, seed"),
+        ({"max_tokens": 5}, "invalid_parameter", "found the parameter 'max_tokens'; expected some of modalities, captions, seed"),
         ({"image": {"steps": 5}}, "invalid_parameter", r"image\['steps'\].*: num_inference_steps, guidance_scale"),
         (
             {"image": {"num_inference_steps": 0}},
@@ -284,3 +284,50 @@ def test_a_second_picture_does_not_change_the_first(pipe):
     two = pipe("a bell", modalities=["image", "image"], **SETTINGS)
     assert len(two.images) == 2 and np.abs(np.array(one.images[0]).astype(int) - np.array(two.images[0])).max() <= 1
     assert all(not np.array_equal(np.array(a), np.array(b)) for a, b in pairwise(two.images))
+
+
+# Captions of the caller's
+
+
+def test_captions_go_to_the_generators_as_they_are(pipe, monkeypatch):
+    """As the generator's own reading of the caption, generated with the numbers that a reply's medium would have."""
+    monkeypatch.setattr(pipe, "decode_replies", lambda *args, **settings: pytest.fail("the LLM was asked"))
+    events = list(pipe.stream("x", modalities=["audio", "image"], captions=["a bell", "a red bell"], seed=3))
+    output = events[-1].output
+    assert [(part.type, part.signal.caption, part.signal.tokens) for part in output.parts] == [
+        ("audio", "a bell", ()), ("image", "a red bell", ()),
+    ]  # fmt: skip
+    assert [event.modality for event in events if isinstance(event, MediumAsked)] == ["audio", "image"]
+    assert (output.text, output.num_reply_tokens) == ("", 0)
+    for modality, caption, medium in (("image", "a red bell", output.images[0]), ("audio", "a bell", output.audios[0])):
+        generator = pipe.generators[modality]
+        (alone,) = generator.generate(
+            generator.encode_text([caption]), generators=[derived_generator(3, modality, 0, 0)], **generator.default_parameters
+        )
+        given, expected = [np.array(each) if modality == "image" else each.waveform for each in (medium, alone)]
+        assert np.allclose(given.astype(float), expected.astype(float), atol=1e-4)
+    assert output.provenance["parameters"]["captions"] == ["a bell", "a red bell"]
+
+
+def test_requests_with_and_without_captions_are_one_batch(pipe):
+    from anygen.messages import read_conversations
+    from anygen.parameters import GenerationParameters
+    from anygen.scheduling import ItemRequest, answer_requests
+
+    common = {"modalities": ["image"]} | SETTINGS
+    given = [GenerationParameters(**common, captions=captions) for captions in (None, ["a red bell"], None)]
+    requests = [ItemRequest(conversation=read_conversations("a bell")[0], parameters=each) for each in given]
+    together = answer_requests(pipe, requests)
+    for each, output in zip(given, together, strict=True):
+        assert same(pipe.answer(read_conversations("a bell"), each)[0], output, atol=1)
+    assert not np.array_equal(np.array(together[0].images[0]), np.array(together[1].images[0]))
+
+
+@pytest.mark.parametrize(
+    ("modalities", "captions"),
+    [(None, ["a"]), (["image"], []), (["image"], ["a", "b"]), (["text"], ["a"]), (["image"], "a"), (["image"], [1])],
+)
+def test_captions_that_fit_no_media_are_refused(pipe, modalities, captions):
+    with pytest.raises(AnyGenError, match="captions: found .*expected a list of strings, one for each") as raised:
+        pipe("x", modalities=modalities, captions=captions)
+    assert raised.value.code == "invalid_parameter"

@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from anygen import AnyGenError, AnyGenPipeline
+from anygen.memory import is_out_of_memory
 from anygen.messages import read_conversation
 from anygen.outputs import AnyGenOutput
 from anygen.parameters import GenerationParameters
-from anygen.scheduling import ItemRequest, answer_requests, is_out_of_memory
+from anygen.scheduling import ItemRequest, answer_requests
 from anygen.stream import GenerationStarted, GenerationStep, MediumAsked, MediumReady, TextDelta
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))

@@ -18,7 +18,7 @@ from anygen.media.types import MEDIA
 from anygen.messages import read_conversation
 from anygen.parameters import GenerationParameters
 
-PARAMETERS = ("seed", "num_outputs", "truncate", "max_new_tokens", "temperature", "top_p", *MEDIA)
+PARAMETERS = ("captions", "seed", "num_outputs", "truncate", "max_new_tokens", "temperature", "top_p", *MEDIA)
 """What `params` of an item may hold; see `GenerationParameters`."""
 
 

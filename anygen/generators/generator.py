@@ -83,6 +83,8 @@ class Generator(nn.Module, ABC):
     """How it was loaded from `source`, to be loaded so again; None for one that `load_generator` did not load."""
     is_differentiable: bool = True
     """Whether a learned bridge can be trained onto its condition; False where that is text or token ids."""
+    is_voice: bool = False
+    """Of sounds: whether it reads a caption aloud, rather than make what the caption tells of."""
 
     @property
     @abstractmethod
@@ -93,6 +95,11 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def default_parameters(self) -> dict[str, int | float]:
         """The sampling parameters that `generate` takes, with the values it uses when none are given."""
+
+    @property
+    def settings(self) -> dict[str, int | float]:
+        """What it was made with beside its weights, to be made so again."""
+        return {}
 
     @abstractmethod
     def encode_text(self, captions: Sequence[str]) -> Condition:

@@ -11,7 +11,6 @@ so the same seed gives the same bytes before and after.
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from anygen.errors import AnyGenError
 from anygen.generators.generator import Condition, Generator, StepCallback
 from anygen.generators.loading import LoadOptions, load_generator
+from anygen.memory import free_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class GeneratorHeader:
     default_parameters: dict[str, int | float]
     settings: dict[str, int | float]
     is_differentiable: bool = True
+    is_voice: bool = False
     class_name: str = "Generator"
 
     @classmethod
@@ -45,6 +46,7 @@ class GeneratorHeader:
             default_parameters=generator.default_parameters,
             settings=generator.settings,
             is_differentiable=generator.is_differentiable,
+            is_voice=generator.is_voice,
             class_name=type(generator).__name__,
         )
 
@@ -180,9 +182,7 @@ class LazyGenerator(Generator):
         if not self.held:
             return
         self.held = ()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     @contextmanager
     def used(self) -> Iterator[Generator]:
@@ -239,6 +239,11 @@ class LazyGenerator(Generator):
     def is_differentiable(self) -> bool:
         """As of the generator itself."""
         return self.known().is_differentiable
+
+    @property
+    def is_voice(self) -> bool:
+        """As of the generator itself."""
+        return self.known().is_voice
 
     @property
     def pipeline_components(self) -> dict[str, nn.Module]:

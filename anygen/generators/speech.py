@@ -61,6 +61,7 @@ class SpeechGenerator(TransformersGenerator):
     """What the two classes share; a leaf says how one item is spoken."""
 
     is_differentiable = False
+    is_voice = True
 
     def __init__(self, model: Any, tokenizer: Any, **settings: int | float):
         super().__init__(**settings)

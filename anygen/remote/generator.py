@@ -164,10 +164,14 @@ class RemoteGenerator(Generator):
                 raise
         return media
 
+    @property
+    def is_voice(self) -> bool:
+        """Whether the endpoint reads captions aloud: OpenAI's makes no other sounds."""
+        return self.modality == "audio" and self.remote.endpoint.dialect == "openai"
+
     def body(self, caption: str, *, seed: int, settings: Mapping[str, int | float]) -> dict[str, Any]:
         """What is asked for, in the endpoint's dialect."""
-        is_speech = self.modality == "audio" and self.remote.endpoint.dialect == "openai"
-        body = {"model": self.remote.endpoint.model, "input" if is_speech else "prompt": caption, "seed": seed}
+        body = {"model": self.remote.endpoint.model, "input" if self.is_voice else "prompt": caption, "seed": seed}
         body |= {"image": {"n": 1, "response_format": "b64_json"}, "audio": {"response_format": "wav"}, "video": {}}[
             self.modality
         ]
@@ -197,8 +201,7 @@ class RemoteGenerator(Generator):
         return decode_base64(item["b64_json"])
 
     def _audio(self, body: dict[str, Any]) -> bytes:
-        path = {"openai": "audio/speech", "anygen": "audio/generate"}[self.remote.endpoint.dialect]
-        return self.remote.endpoint.post(path, body).content
+        return self.remote.endpoint.post("audio/speech" if self.is_voice else "audio/generate", body).content
 
     def _video(self, body: dict[str, Any]) -> bytes:
         """A film is a job: begun, asked after, fetched."""

@@ -1,4 +1,4 @@
-"""The endpoints that make one kind of medium from words: `/v1/images/generations`, `/v1/audio/generate`, `/v1/videos`.
+"""The endpoints that make one medium from words: `/v1/images/generations`, `/v1/audio/generate` and `speech`, `/v1/videos`.
 
 Each body becomes an `Ask`, as a chat request does: one turn of the user's, answered with exactly one modality. Sizes
 and lengths are those that the model makes; another one is refused, never rounded.
@@ -45,14 +45,12 @@ class Look:
 
 def look_of(generators: Mapping[str, Any], modality: str) -> Look:
     """What a generator declares about its media."""
-    from anygen.generators.diffusion import DiffusionGenerator, VideoGenerator
-
     generator = generators.get(modality)
-    if not isinstance(generator, DiffusionGenerator) or modality == "audio":
+    if generator is None:
         return Look()
-    defaults = generator.default_parameters
-    size = f"{defaults['width']}x{defaults['height']}" if "height" in defaults and "width" in defaults else ""
-    seconds = f"{generator.num_frames / generator.fps:g}" if isinstance(generator, VideoGenerator) else ""
+    known = {**generator.settings, **generator.default_parameters}
+    size = f"{known['width']}x{known['height']}" if known.keys() >= {"width", "height"} else ""
+    seconds = f"{known['num_frames'] / known['fps']:g}" if known.keys() >= {"num_frames", "fps"} else ""
     return Look(size=size, seconds=seconds)
 
 
@@ -91,6 +89,31 @@ def read_audio_generation(body: Any, *, settings: ServeSettings) -> Ask:
     return _ask(given, [], modality="audio", audio_format=given.get("response_format", "wav"), settings=settings)
 
 
+def read_speech(body: Any, *, defaults: Mapping[str, int | float], settings: ServeSettings) -> Ask:
+    """Read the body of `/v1/audio/speech`: `input` is read aloud as it is, without the LLM.
+
+    `defaults`: those of the generator; one that has a `speaking_rate` takes a `speed`.
+    """
+    has_rate = "speaking_rate" in defaults
+    schema = COMMON | {
+        "input": fields.text,
+        "voice": fields.only("default", why="default: this model has one voice"),
+        "response_format": fields.choice("wav", "flac"),
+        "speed": fields.number(0.25, 4) if has_rate else fields.only(1, why="1: this model speaks at one rate"),
+        "instructions": fields.only("", why="to be left out"),
+        "stream_format": fields.only("audio", why="audio"),
+    }
+    given = fields.read_object(body, schema, where="", required=("input",))
+    if has_rate and "speed" in given:
+        generation = given.setdefault("generation", {})
+        if isinstance(generation, dict):
+            rate = defaults["speaking_rate"] * given["speed"]
+            given["generation"] = generation | {"audio": {"speaking_rate": rate} | generation.get("audio", {})}
+    given["prompt"] = given["input"]
+    form = given.get("response_format", "wav")
+    return _ask(given, [], modality="audio", audio_format=form, captions=[given["input"]], settings=settings)
+
+
 def read_video_generation(body: Any, *, look: Look, settings: ServeSettings) -> Ask:
     """Read the body of `/v1/videos`; `input_reference` is a picture to start from: bytes, or {"image_url": ...}."""
 
@@ -124,6 +147,7 @@ def _ask(
     settings: ServeSettings,
     num_outputs: int | None = None,
     audio_format: str = "wav",
+    captions: list[str] | None = None,
 ) -> Ask:
     parameters = read_generation(given.get("generation", {}), settings=settings)
     if num_outputs is not None:
@@ -131,7 +155,9 @@ def _ask(
     content = [*media, {"type": "text", "text": given["prompt"]}]
     return Ask(
         conversation=read_conversation([{"role": "user", "content": content}]),
-        parameters=GenerationParameters.read(modalities=[modality], seed=given.get("seed"), **parameters),
+        parameters=GenerationParameters.read(
+            modalities=[modality], captions=captions, seed=given.get("seed"), **parameters
+        ),
         model=given.get("model"),
         audio_format=audio_format,
     )
