@@ -15,7 +15,7 @@ is tokenized by itself, blind to special tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from torch import Tensor
 from anygen.backbones import Backbone
 from anygen.bridges import SignalSpec
 from anygen.errors import AnyGenError
-from anygen.messages import Conversation, Part
+from anygen.messages import Conversation, Part, Turn
 
 IGNORED = -100
 """The label of a position that no loss counts."""
@@ -40,6 +40,8 @@ class MediaSlot:
     length: int
     """K, the number of embeddings."""
     part: Part
+    words: str = ""
+    """What was said in the same turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,12 @@ class Script:
         """Append tokens, as targets of the text loss or not; learned queries, whose ids are negative, never are."""
         self.ids += ids
         self.labels += [index if learned and index >= 0 else IGNORED for index in ids]
+
+    def show(self, ids: Sequence[int], part: Part, *, turn: Turn) -> None:
+        """Append the places of a medium that was shown in `turn`."""
+        words = " ".join(other.text for other in turn.parts if other.type == "text")
+        self.slots.append(MediaSlot(item=0, start=len(self.ids), length=len(ids), part=part, words=words))
+        self.say(ids, learned=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +126,16 @@ def write_script(
     assistant begins to speak. `certain_tokens`: "learned" labels all R tokens of a run, as NExT-GPT does; "ignored"
     labels only the first, the one decision there is, since decoding forces the others.
     """
-    outline = tuple((turn.role, len(turn.parts)) for turn in conversation)
+    ahead = backbone.parts_ahead(conversation)
+    outline = tuple((turn.role, sum(part not in ahead for part in turn.parts)) for turn in conversation)
     opening, *frames = backbone.template_ids(outline, add_generation_prompt=add_generation_prompt)
     script = Script()
+    for turn in conversation:
+        for part in turn.parts:
+            if part in ahead:
+                script.show(backbone.media_ids(part), part, turn=turn)
     script.say(opening, learned=False)
-    spoken = [(turn, part) for turn in conversation for part in turn.parts]
+    spoken = [(turn, part) for turn in conversation for part in turn.parts if part not in ahead]
     first_of_reply = conversation[-1].parts[0] if conversation[-1].role == "assistant" and conversation[-1].parts else None
     for (turn, part), frame in zip(spoken, frames, strict=True):
         is_reply = turn.role == "assistant"
@@ -130,21 +143,18 @@ def write_script(
             script.reply_start = len(script.ids)
         if part.type == "text":
             is_lowered = turn.role == "user" and backbone.config.lowercase_users
-            script.say(backbone.encode_text(part.text.lower() if is_lowered else part.text), learned=is_reply)
+            words = backbone.words_begin + (part.text.lower() if is_lowered else part.text)
+            script.say(backbone.encode_text(words), learned=is_reply)
         elif is_reply:
             first, *others = _signal_of(part, signals).run
             script.runs.append(SignalRun(item=0, start=len(script.ids), length=1 + len(others), part=part))
             script.say([first], learned=True)
             script.say(others, learned=certain_tokens == "learned")
         elif part.type in backbone.reads:
-            own = backbone.media_ids(part)
-            script.slots.append(MediaSlot(item=0, start=len(script.ids), length=len(own), part=part))
-            script.say(own, learned=False)
+            script.show(backbone.media_ids(part), part, turn=turn)
         else:
-            length = num_tokens(part)
             script.say(backbone.media_start_ids, learned=False)
-            script.slots.append(MediaSlot(item=0, start=len(script.ids), length=length, part=part))
-            script.say([backbone.pad_id] * length, learned=False)
+            script.show([backbone.pad_id] * num_tokens(part), part, turn=turn)
             script.say(backbone.media_end_ids, learned=False)
         ends_reply = is_reply and part is turn.parts[-1] and frame[:1] == [backbone.end_id]
         script.say(frame[:1], learned=ends_reply)
@@ -175,9 +185,9 @@ def pad_scripts(scripts: Sequence[Script], *, pad_id: int, side: str) -> Inputs:
             row[offset : offset + len(values)] = torch.tensor(values)
         return batch
 
-    def shifted(places: list[list], kind: type) -> list:
+    def shifted(places: list[list]) -> list:
         return [
-            kind(item=item, start=offsets[item] + place.start, length=place.length, part=place.part)
+            replace(place, item=item, start=offsets[item] + place.start)
             for item, row in enumerate(places)
             for place in row
         ]
@@ -187,6 +197,6 @@ def pad_scripts(scripts: Sequence[Script], *, pad_id: int, side: str) -> Inputs:
         attention_mask=rows([[1] * len(script.ids) for script in scripts], 0),
         labels=rows([script.labels for script in scripts], IGNORED),
         reply_starts=torch.tensor([script.reply_start + offset for script, offset in zip(scripts, offsets, strict=True)]),
-        slots=shifted([script.slots for script in scripts], MediaSlot),
-        runs=shifted([script.runs for script in scripts], SignalRun),
+        slots=shifted([script.slots for script in scripts]),
+        runs=shifted([script.runs for script in scripts]),
     )

@@ -240,6 +240,9 @@ class AnyGenModel(nn.Module):
     def embed(self, inputs: Inputs) -> Tensor:
         """float[B, T, D_llm]: token embeddings, with each medium's embeddings merged into its slot."""
         embeddings = self.embed_ids(inputs.input_ids)
+        if inputs.slots and (own := [slot for slot in inputs.slots if slot.part.type in self.backbone.reads]):
+            seen = self.backbone.embed_media(own)
+            embeddings = embeddings if seen is None else merge(embeddings, seen.to(embeddings.dtype), own)
         for modality in self.input_projectors:
             slots = [slot for slot in inputs.slots if slot.part.type == modality]
             if slots:

@@ -26,10 +26,10 @@ from anygen.backbones.session import Session
 from anygen.backbones.token_rows import TokenRows
 from anygen.backbones.words import Words
 from anygen.errors import AnyGenError
-from anygen.messages import Part
+from anygen.messages import Conversation, Part
 
 if TYPE_CHECKING:
-    from anygen.chat import Inputs
+    from anygen.chat import Inputs, MediaSlot
 
 NO_LIMIT = 1_000_000
 """Tokens of a context that has no bound of its own."""
@@ -63,6 +63,8 @@ class Backbone(Words, nn.Module, ABC):
     """Layers that get an adapter where nobody says which."""
     reads: tuple[str, ...] = ()
     """Media that the LLM reads by itself, without an encoder and an input projector of ours."""
+    words_begin: str = ""
+    """What stands before the words of a part and is tokenized with them, such as a blank."""
     replies_learned: str = "all"
     """Of a conversation with several replies, which can be learned in one pass: "all", or the "last"."""
 
@@ -97,6 +99,11 @@ class Backbone(Words, nn.Module, ABC):
     # What the neighbours ask
 
     @property
+    def speaker(self) -> PreTrainedModel:
+        """The LLM that reads embeddings: `llm`, or the part of it that speaks."""
+        return self.llm
+
+    @property
     def width(self) -> int:
         """D, the width of embeddings and hidden states."""
         return self.llm.get_input_embeddings().embedding_dim
@@ -125,8 +132,10 @@ class Backbone(Words, nn.Module, ABC):
     @property
     def stops(self) -> list[tuple[int, ...]]:
         """Sequences of ids that end a reply beside `end_id`: those of the configuration and of the LLM's own."""
-        own = self.llm.generation_config.eos_token_id
-        own = [] if own is None else own if isinstance(own, list) else [own]
+        own: dict[int, None] = {}
+        for llm in (self.llm, self.speaker):
+            ends = llm.generation_config.eos_token_id
+            own |= dict.fromkeys([] if ends is None else ends if isinstance(ends, list) else [ends])
         return [*self.config.stop_ids, *((index,) for index in own if index != self.end_id)]
 
     @cached_property
@@ -173,12 +182,20 @@ class Backbone(Words, nn.Module, ABC):
         """The tokens that stand for a medium that the LLM reads by itself."""
         raise NotImplementedError(f"{type(self).__name__} reads no {part.type} by itself")
 
+    def parts_ahead(self, conversation: Conversation) -> list[Part]:
+        """Media that are read before all words, whatever was said before them."""
+        return []
+
     # Tensors
 
     def embed(self, ids: Tensor) -> Tensor:
         """int64[B, T] -> float[B, T, D]."""
         embeddings = self.llm.get_input_embeddings()(ids)
         return embeddings if self.token_rows is None else embeddings + self.token_rows.added_to_embeddings(ids)
+
+    def embed_media(self, slots: Sequence[MediaSlot]) -> Tensor | None:
+        """float[N, K, D]: embeddings of N media that the LLM reads by itself; None where it merges them by itself as well."""
+        return None
 
     @abstractmethod
     def read(self, embeddings: Tensor, inputs: Inputs) -> Tensor:

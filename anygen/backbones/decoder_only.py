@@ -26,7 +26,7 @@ class DecoderOnlyBackbone(Backbone):
 
         With a `cache` of S earlier positions `attention_mask` is int64[B, S + T], and the cache grows by T.
         """
-        model = self.llm.base_model
+        model = self.speaker.base_model
         known = signature(model.forward).parameters  # LLMs that count from the mask (BLOOM, MPT) take no positions
         positions = {"position_ids": position_ids} if "position_ids" in known else {}
         return model(
@@ -47,7 +47,7 @@ class DecoderOnlyBackbone(Backbone):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float[..., D] -> float[..., V], scaled or capped as the LLM's configuration says."""
-        logits, text = super().logits(hidden), self.llm.config.get_text_config()
+        logits, text = super().logits(hidden), self.speaker.config.get_text_config()
         if getattr(text, "logit_scale", None):  # Cohere
             logits = logits * text.logit_scale
         if getattr(text, "logits_scaling", None):  # Granite
@@ -62,7 +62,7 @@ class PaddedSession(Session):
 
     def __init__(self, backbone: DecoderOnlyBackbone):
         self.backbone = backbone
-        self.cache = DynamicCache(config=backbone.llm.config)
+        self.cache = DynamicCache(config=backbone.speaker.config)
         self.mask: Tensor | None = None
         """int64[B, S] of the S positions in the cache."""
 

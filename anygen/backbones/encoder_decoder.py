@@ -61,11 +61,12 @@ class EncoderDecoderBackbone(Backbone):
         self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, config: BackboneConfig | None = None
     ):
         super().__init__(llm, tokenizer, config=config)
-        if llm.config.model_type not in HEADS:
-            found = f"found an encoder-decoder LLM of the type {llm.config.model_type}; expected one of {', '.join(HEADS)}"
+        if self.speaker.config.model_type not in HEADS:
+            kind = self.speaker.config.model_type
+            found = f"found an encoder-decoder LLM of the type {kind}; expected one of {', '.join(HEADS)}"
             raise AnyGenError("model_load_error", found)
-        own = llm.generation_config
-        first = llm.config.decoder_start_token_id if own.decoder_start_token_id is None else own.decoder_start_token_id
+        own = self.speaker.generation_config
+        first = self.speaker.config.decoder_start_token_id if own.decoder_start_token_id is None else own.decoder_start_token_id
         first = self.pad_id if first is None else first  # T5's own configurations leave it out
         self.opening_ids = [first] + ([] if own.forced_bos_token_id is None else [own.forced_bos_token_id])
         """What the decoder is given before the first word."""
@@ -87,7 +88,7 @@ class EncoderDecoderBackbone(Backbone):
         is_prompt = mask.bool() & (places < starts[:, None])
         longest = int(starts.max())
         prompt, prompt_mask = embeddings[:, :longest], is_prompt[:, :longest].long()
-        encoded = self.llm.get_encoder()(inputs_embeds=prompt, attention_mask=prompt_mask).last_hidden_state
+        encoded = self.speaker.get_encoder()(inputs_embeds=prompt, attention_mask=prompt_mask).last_hidden_state
 
         lengths = mask.sum(dim=1) - starts
         order = torch.arange(int(lengths.max()), device=mask.device)
@@ -95,7 +96,7 @@ class EncoderDecoderBackbone(Backbone):
         reply = embeddings[rows, source.clamp(max=mask.shape[1] - 1)]
         opening = self.opening(len(mask)).to(reply.dtype)
         said = torch.cat([mask.new_ones(opening.shape[:2]), (order < lengths[:, None]).long()], dim=1)
-        states = self.llm.get_decoder()(
+        states = self.speaker.get_decoder()(
             inputs_embeds=torch.cat([opening, reply], dim=1),
             attention_mask=said,
             encoder_hidden_states=encoded,
@@ -109,7 +110,7 @@ class EncoderDecoderBackbone(Backbone):
 
     def start(self, inputs: Inputs) -> Session:
         """See `Backbone.start`."""
-        encoder, decoder = self.llm.get_encoder(), self.llm.get_decoder()
+        encoder, decoder = self.speaker.get_encoder(), self.speaker.get_decoder()
         name = cache_name(decoder)
         encoded: dict[int, Tensor] = {}
         caches: dict[int, EncoderDecoderCache] = {}
@@ -129,4 +130,4 @@ class EncoderDecoderBackbone(Backbone):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float[..., D] -> float[..., V]."""
-        return HEADS[self.llm.config.model_type](self.llm, hidden, super().logits)
+        return HEADS[self.speaker.config.model_type](self.speaker, hidden, super().logits)

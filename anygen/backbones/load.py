@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from anygen.backbones.backbone import Backbone, BackboneConfig
+from anygen.backbones.blip import PROMPTS, build_blip
 from anygen.backbones.decoder_only import DecoderOnlyBackbone
 from anygen.backbones.encoder_decoder import EncoderDecoderBackbone
 from anygen.backbones.recurrent import RecurrentBackbone, is_recurrent
@@ -36,6 +37,8 @@ def build_backbone(
 ) -> Backbone:
     """An LLM and its tokenizer, or a vision-language model and its processor, as the backbone of its kind."""
     if isinstance(tokenizer, ProcessorMixin):
+        if llm.config.model_type in PROMPTS:
+            return build_blip(llm, tokenizer, config=config)
         return VisionLanguageBackbone(llm, tokenizer, config=config)
     if llm.config.is_encoder_decoder:
         return EncoderDecoderBackbone(llm, tokenizer, config=config)
@@ -76,7 +79,7 @@ def load_backbone(
 
 def _kind(described: PreTrainedConfig) -> Any:
     """Which class of transformers reads the LLM."""
-    if described.is_encoder_decoder:
+    if described.is_encoder_decoder and described.model_type not in PROMPTS:
         return AutoModelForSeq2SeqLM
     if type(described) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         return AutoModelForImageTextToText

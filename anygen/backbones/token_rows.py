@@ -21,14 +21,22 @@ class TokenRows(nn.Module):
         index[list(ids)] = torch.arange(len(ids))
         self.register_buffer("index", index, persistent=False)  # token id -> its row, or len(ids) for none
         self.register_buffer("ids", torch.tensor(ids), persistent=False)
+        self.scale = _scale_of(embedding)
         self.embedding_rows = nn.Parameter(torch.zeros(len(ids), embedding.embedding_dim))
         self.head_rows = self.embedding_rows if tied else nn.Parameter(torch.zeros(len(ids), embedding.embedding_dim))
 
     def added_to_embeddings(self, ids: Tensor) -> Tensor:
         """int64[...] -> float[..., D], zero for other tokens."""
         none = self.embedding_rows.new_zeros(1, self.embedding_rows.shape[1])
-        return torch.cat([self.embedding_rows, none])[self.index[ids]]
+        return torch.cat([self.embedding_rows, none])[self.index[ids]] * self.scale
 
     def added_to_logits(self, hidden: Tensor) -> Tensor:
         """float[..., D] -> float[..., number of rows]."""
         return hidden @ self.head_rows.T
+
+
+def _scale_of(embedding: nn.Embedding) -> float:
+    """What an LLM multiplies the rows of its matrix with when it reads them: Gemma, BART and others do."""
+    if not hasattr(embedding, "embed_scale"):
+        return 1.0
+    return float(torch.as_tensor(embedding.embed_scale).to(embedding.weight.dtype))

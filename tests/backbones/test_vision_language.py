@@ -13,6 +13,8 @@ from transformers import AutoModelForImageTextToText
 from anygen.backbones.stills import load_processor
 from anygen.decoding import DecodingConfig, decode
 from anygen.errors import AnyGenError
+from anygen.losses import text_generation_loss
+from anygen.messages import Part
 from anygen.seeds import derived_generator
 
 RNG = np.random.default_rng(0)
@@ -31,7 +33,8 @@ TALKS = [asked(PICTURES[0]), asked(text="hi"), asked(PICTURES[1], PICTURES[2], t
 def seer(request, tmp_path_factory):
     folder = SEERS[request.param](tmp_path_factory.mktemp("vlm"))
     bare = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
-    return SimpleNamespace(bare=bare, model=build_model(folder), processor=load_processor(folder, described=bare.config))
+    processor = load_processor(folder, described=bare.config)
+    return SimpleNamespace(bare=bare, model=build_model(folder), processor=processor, folder=folder)
 
 
 def say(model, talks, *, media=None):
@@ -40,11 +43,38 @@ def say(model, talks, *, media=None):
     return decode(model, inputs, configs=configs, generators=[derived_generator(0, "text") for _ in talks])
 
 
+PUBLISHED = {"blip-2": "Question: {} Answer:", "instructblip": "{}"}
+"""How models without a chat template are asked."""
+
+
 def theirs_of(seer, talk):
-    """The messages through the processor's own template and call."""
+    """The messages through the processor's own template and call, or as models without one are asked."""
+    if seer.bare.config.model_type in PUBLISHED:
+        return asked_without_template(seer, talk)
     text = seer.processor.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
     pictures = [part["image"] for part in talk[0]["content"] if part["type"] == "image"]
     return seer.processor(text=[text], images=pictures or None, return_tensors="pt", add_special_tokens=False)
+
+
+def asked_without_template(seer, talk):
+    """The processor's own call, which has one image in mind: its places are doubled where there are two."""
+    *shown, words = talk[0]["content"]
+    text = PUBLISHED[seer.bare.config.model_type].format(words["text"])
+    given = seer.processor(images=[part["image"] for part in shown] or None, text=text, return_tensors="pt")
+    for name in [name for name in given if "pixel" not in name and len(shown) > 1]:
+        more = given[name][:, : seer.processor.num_query_tokens]
+        queries = name.startswith("qformer")
+        given[name] = given[name].expand(len(shown), -1) if queries else torch.cat([more] * (len(shown) - 1) + [given[name]], dim=1)
+    return given
+
+
+def bare_of(seer, given):
+    """The model, or without an image the LLM in it where the model wants one; and how a reply begins."""
+    opening = getattr(seer.model.backbone, "opening_ids", None)
+    begun = {"decoder_input_ids": torch.tensor([opening])} if opening else {}
+    is_blind = seer.bare.config.model_type in PUBLISHED and "pixel_values" not in given
+    names = ("input_ids", "attention_mask") if is_blind else tuple(given)
+    return (seer.bare.language_model if is_blind else seer.bare), {name: given[name] for name in names} | begun
 
 
 @torch.no_grad()
@@ -54,7 +84,8 @@ def test_what_is_seen_is_what_transformers_sees(seer):
     session = model.backbone.start(inputs)
     logits = model.backbone.logits(session.feed(model.embed(inputs), mask=inputs.attention_mask)[:, -1])
     for row, talk in enumerate(TALKS):
-        expected = seer.bare(**theirs_of(seer, talk)).logits[0, -1]
+        bare, given = bare_of(seer, theirs_of(seer, talk))
+        expected = bare(**given).logits[0, -1]
         assert torch.allclose(logits[row, : len(expected)], expected, atol=2e-4)
 
 
@@ -63,10 +94,11 @@ def test_replies_are_those_of_generate(seer):
     never = sorted({*seer.model.backbone.special_token_ids} - {seer.model.backbone.end_id})
     never = [index for index in never if index < seer.bare.get_output_embeddings().weight.shape[0]]
     for talk, reply in zip(TALKS, say(seer.model, TALKS, media=[]), strict=True):
-        given = theirs_of(seer, talk)
-        theirs = seer.bare.generate(
+        bare, given = bare_of(seer, theirs_of(seer, talk))
+        skipped = given.get("decoder_input_ids", given["input_ids"]).shape[1]
+        theirs = bare.generate(
             **given, do_sample=False, max_new_tokens=20, suppress_tokens=never, eos_token_id=seer.model.backbone.end_id
-        )[0, given["input_ids"].shape[1] :]
+        )[0, skipped:]
         said = [index for index in theirs.tolist() if index != seer.model.backbone.end_id]
         assert [index for segment in reply for index in segment.ids] == said
 
@@ -109,5 +141,30 @@ def test_other_media_are_refused(seer):
 def test_the_model_is_saved_with_its_processor(seer, tmp_path):
     seer.model.backbone.save_pretrained(tmp_path)
     loaded = type(seer.model.backbone).from_pretrained(tmp_path)
-    assert loaded.image_mark == seer.model.backbone.image_mark
+    part = Part(type="image", media=PICTURES[0])
+    assert loaded.media_ids(part) == seer.model.backbone.media_ids(part)
     assert torch.equal(loaded.llm.get_output_embeddings().weight, seer.model.backbone.llm.get_output_embeddings().weight)
+
+
+def test_signal_tokens_are_trained_saved_and_loaded(seer, tmp_path):
+    """A step of LoRA and of the tokens' own rows; the parts that see stay as they are, and what was learned is kept."""
+    model = build_model(seer.folder)
+    talk = [*TALKS[0], {"role": "assistant", "content": [{"type": "text", "text": "here"}, {"type": "image", "caption": "a bell"}]}]
+    inputs = model.collate([talk])
+    model.backbone.add_token_rows([index for signal in model.config.signals.values() for index in signal.ids])
+    model.backbone.add_lora(rank=2, alpha=4)
+    trained = [parameter for name, parameter in model.backbone.named_parameters() if "lora_" in name or "token_rows" in name]
+    optimizer, losses = torch.optim.SGD(trained, lr=0.1), []
+    for _ in range(2):
+        losses.append(text_generation_loss(model(inputs).logits, inputs.labels))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert losses[1] < losses[0]
+    adapted = [name for name, _ in model.backbone.llm.named_parameters() if "lora_" in name]
+    assert adapted and not any(word in name for name in adapted for word in ("vision", "visual", "qformer"))
+    with torch.no_grad():
+        expected = model(inputs).logits
+        model.backbone.save_pretrained(tmp_path)
+        model.backbone = type(model.backbone).from_pretrained(tmp_path, config=model.backbone.config)
+        assert torch.allclose(model(inputs).logits, expected, atol=1e-3)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tiny_llms import GROUPED, build_tokenizer
+from tiny_llms import DECODERS, ENCODER_DECODERS, GROUPED, build_tokenizer
+from tokenizers import processors
 from transformers import (
     AddedToken,
+    BertTokenizerFast,
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
     CLIPVisionConfig,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
@@ -15,6 +20,9 @@ from transformers import (
     Idefics3Config,
     Idefics3ForConditionalGeneration,
     Idefics3Processor,
+    InstructBlipConfig,
+    InstructBlipForConditionalGeneration,
+    InstructBlipProcessor,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -27,6 +35,7 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
 )
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.idefics3 import Idefics3ImageProcessorPil
@@ -41,8 +50,12 @@ TEMPLATE = (
 SEEING = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=8)
 
 
-def tokenizer_with(tokens: list[str]):
-    tokenizer = build_tokenizer()
+QUERYING = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, cross_attention_frequency=1)
+NUM_QUERIES = 3
+
+
+def tokenizer_with(tokens: list[str], **settings):
+    tokenizer = build_tokenizer(**settings)
     tokenizer.add_tokens([AddedToken(token, special=True) for token in tokens], special_tokens=True)
     return tokenizer
 
@@ -136,12 +149,60 @@ def save_gemma3(folder: Path) -> Path:
     return _save(Gemma3ForConditionalGeneration, config, processor, folder)
 
 
+def save_blip2(folder: Path) -> Path:
+    """Over OPT, whose tokenizer begins every text with its first token."""
+    tokenizer = tokenizer_with(["<image>"], adds_bos=True)
+    speaking = dict(model_type="opt", **DECODERS["OPT"] | dict(word_embed_proj_dim=32, max_position_embeddings=1024), **_ids_of(tokenizer))
+    reader = BlipImageProcessorPil(size={"height": 16, "width": 16})
+    processor = Blip2Processor(reader, tokenizer, num_query_tokens=NUM_QUERIES)
+    return _save(Blip2ForConditionalGeneration, Blip2Config(**_blip(tokenizer, speaking)), processor, folder)
+
+
+def save_blip2_over_t5(folder: Path) -> Path:
+    """Over Flan-T5, whose tokenizer ends every text with its end token."""
+    tokenizer = tokenizer_with(["<image>"])
+    end = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {end}", special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+    speaking = dict(model_type="t5", **ENCODER_DECODERS["T5 1.1"], **_ids_of(tokenizer))
+    speaking["decoder_start_token_id"] = tokenizer.pad_token_id
+    reader = BlipImageProcessorPil(size={"height": 16, "width": 16})
+    processor = Blip2Processor(reader, tokenizer, num_query_tokens=NUM_QUERIES)
+    return _save(Blip2ForConditionalGeneration, Blip2Config(**_blip(tokenizer, speaking)), processor, folder)
+
+
+def save_instructblip(folder: Path) -> Path:
+    """Over Vicuna, with BERT's kind of tokenizer for the Q-Former."""
+    tokenizer = tokenizer_with(["<image>"], adds_bos=True)
+    speaking = dict(model_type="llama", max_position_embeddings=256, **GROUPED, **_ids_of(tokenizer))
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "it", "and", "these", "which", "one", "hi", "?", ","]
+    asking = BertTokenizerFast(vocab={word: index for index, word in enumerate(words)})
+    reader = BlipImageProcessorPil(size={"height": 16, "width": 16})
+    processor = InstructBlipProcessor(reader, tokenizer, asking, num_query_tokens=NUM_QUERIES)
+    config = InstructBlipConfig(**_blip(tokenizer, speaking, vocab_size=len(words), max_position_embeddings=16))
+    return _save(InstructBlipForConditionalGeneration, config, processor, folder)
+
+
+def _ids_of(tokenizer) -> dict[str, int]:
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {"vocab_size": len(tokenizer)} | {name: getattr(tokenizer, name) for name in names}
+
+
+def _blip(tokenizer, speaking: dict, **querying: int) -> dict:
+    """Settings that the configurations of BLIP-2 and InstructBLIP share."""
+    return dict(
+        vision_config=SEEING, qformer_config=QUERYING | querying, text_config=speaking, num_query_tokens=NUM_QUERIES,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+
+
 def _save(kind, config, processor, folder: Path) -> Path:
     torch.manual_seed(0)
     model = kind(config)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.ndim == 2:
+            if parameter.ndim == 2 or parameter.ndim == 3 and not parameter.any():  # a Q-Former's queries begin as 0
                 parameter.normal_(std=0.3)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -154,4 +215,7 @@ SEERS = {
     "Qwen3-VL": save_qwen3,
     "SmolVLM": save_smolvlm,
     "Gemma 3": save_gemma3,
+    "BLIP-2": save_blip2,
+    "BLIP-2 over T5": save_blip2_over_t5,
+    "InstructBLIP": save_instructblip,
 }

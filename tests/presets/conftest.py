@@ -21,7 +21,7 @@ def snapshots(tmp_path_factory):
     def snapshot(class_name: str) -> Path:
         if class_name not in made:
             torch.manual_seed(0)
-            save = tiny_parts.save_llm if class_name in tiny_parts.LLMS else tiny_pipelines.save_pipeline
+            save = tiny_parts.save_llm if class_name in tiny_parts.LLMS | tiny_parts.SEERS else tiny_pipelines.save_pipeline
             save(class_name, folder / class_name)
             made[class_name] = folder / class_name
         return made[class_name]

@@ -27,7 +27,6 @@ SMALL = {
 
 
 NOT_YET = {
-    "Blip2ForConditionalGeneration": "its processor has no chat template, which VisionLanguageBackbone needs",
     "IdeficsForVisionText2Text": "its pictures go into cross-attention, not into the row of tokens",
 }
 """Classes that anygen has no backbone for, and why; where one loads after all its test fails, and the line goes."""

@@ -36,14 +36,6 @@ def llama():
     return LlamaForCausalLM(LlamaConfig(**TEXT, **_ids(), max_position_embeddings=512))
 
 
-def llava():
-    from transformers import LlavaConfig, LlavaForConditionalGeneration
-
-    vision = {"model_type": "clip_vision_model", "projection_dim": 8, **VISION}
-    text = {"model_type": "llama", **TEXT, **_ids()}
-    return LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=5))
-
-
 def idefics3():
     from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 
@@ -73,27 +65,6 @@ def seeing_processor():
     return Idefics3Processor(reader, words, image_seq_len=1, chat_template=template)
 
 
-def blip2():
-    from transformers import Blip2Config, Blip2ForConditionalGeneration
-
-    text = {"model_type": "opt", "hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-            "word_embed_proj_dim": 32, "max_position_embeddings": 512, **_ids()}  # fmt: skip
-    qformer = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
-               "encoder_hidden_size": 16, "vocab_size": 40}  # fmt: skip
-    config = Blip2Config(vision_config=VISION, qformer_config=qformer, text_config=text, num_query_tokens=4, image_token_index=5)
-    return Blip2ForConditionalGeneration(config)
-
-
-def qwen2_5_vl():
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-
-    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10_000.0}
-    text = {**TEXT, **_ids(), "rope_parameters": rope, "max_position_embeddings": 512}
-    vision = {"depth": 2, "hidden_size": 16, "intermediate_size": 24, "num_heads": 2, "out_hidden_size": 32,
-              "patch_size": 8, "window_size": 32, "fullatt_block_indexes": [1]}  # fmt: skip
-    return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=vision))
-
-
 def idefics():
     from transformers import IdeficsConfig, IdeficsForVisionText2Text
 
@@ -107,15 +78,16 @@ def idefics():
 LLMS = {
     "Qwen3ForCausalLM": qwen3,
     "LlamaForCausalLM": llama,
-    "LlavaForConditionalGeneration": llava,
     "Idefics3ForConditionalGeneration": idefics3,
-    "Blip2ForConditionalGeneration": blip2,
-    "Qwen2_5_VLForConditionalGeneration": qwen2_5_vl,
     "IdeficsForVisionText2Text": idefics,
 }
 
 
-SEERS = {"LlavaForConditionalGeneration": "LLaVA", "Qwen2_5_VLForConditionalGeneration": "Qwen2.5-VL"}
+SEERS = {
+    "LlavaForConditionalGeneration": "LLaVA",
+    "Qwen2_5_VLForConditionalGeneration": "Qwen2.5-VL",
+    "Blip2ForConditionalGeneration": "BLIP-2",
+}
 """Classes whose snapshots, with processors, are those of `tests/backbones/tiny_seers.py`."""
 
 
