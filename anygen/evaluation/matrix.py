@@ -17,11 +17,13 @@ from typing import Any
 
 from PIL import Image
 
+from anygen.evaluation.edges import OUTSIDE, ask_at_the_edge
 from anygen.media.types import MEDIA
 from anygen.nano.world import crossings, questions, requests, smalltalk
 from anygen.nano.world.captions import SAYABLE, caption
 from anygen.nano.world.image import render_image
 from anygen.nano.world.scene import SPLITS, Scene, is_held_out, sample_tone
+from anygen.nano.world.smalltalk import is_refusal
 from anygen.nano.world.sound import render_audio
 from anygen.nano.world.turns import DialoguePart, DialogueTurn, Speaker, Turns, Wordings, medium, show
 from anygen.nano.world.video import render_video
@@ -117,6 +119,7 @@ def _scored_scene(cell: Cell, question: DialogueTurn, reply: DialogueTurn) -> Sc
 def _expected(cell: Cell, scene: Scene | None, reply: DialogueTurn) -> dict[str, str]:
     readers = {
         "answer": lambda: reply.text,
+        "refused": lambda: "yes" if is_refusal(reply.text) else "no",
         "media": lambda: "+".join(part.type for part in reply.media),
         "sound": lambda: "tone" if scene.tone else scene.thing,
         "height": lambda: scene.tone.height,
@@ -303,6 +306,40 @@ CELLS: tuple[Cell, ...] = (
         reply="text",
         reported=("tone", "height", "contour"),
         hears="tones",
+    ),
+    Cell(
+        name="edges -> image",
+        ask=partial(ask_at_the_edge, kinds=("image",)),
+        reply="image",
+        reported=("thing", *LOOKS, "place"),
+    ),
+    Cell(
+        name="edges -> video",
+        ask=partial(ask_at_the_edge, kinds=("video",)),
+        reply="video",
+        reported=("thing", "motion", "color"),
+    ),
+    Cell(name="edges -> audio", ask=partial(ask_at_the_edge, kinds=("audio",)), reply="audio", reported=("sound",)),
+    Cell(
+        name="edges -> audio, tones",
+        ask=partial(ask_at_the_edge, kinds=("audio",)),
+        reply="audio",
+        reported=("tone", "height", "contour"),
+        hears="tones",
+    ),
+    Cell(
+        name="edges, choice of media",
+        ask=partial(ask_at_the_edge, kinds=(*MEDIA, "choice")),
+        reply="choice",
+        reported=("media", "refused"),
+        parameters=FEW_STEPS,
+    ),
+    Cell(
+        name="outside the world",
+        ask=partial(ask_at_the_edge, kinds=(OUTSIDE,)),
+        reply="choice",
+        reported=("refused",),
+        parameters=FEW_STEPS,
     ),
 )
 """The bars are those of the first release. audio -> audio is left out: nano's grammar has no request for it."""

@@ -16,6 +16,7 @@ from anygen.evaluation.measure import measure_picture
 from anygen.evaluation.measure_motion import measure_video
 from anygen.evaluation.measure_tone import measure_tone
 from anygen.media.types import MEDIA
+from anygen.nano.world.smalltalk import is_refusal
 from anygen.outputs import AnyGenOutput
 
 Observation = dict[str, str]
@@ -26,11 +27,18 @@ def observe(replies: Sequence[AnyGenOutput], what: str, judges: Judges) -> list[
 
     Args:
         replies: of any number, each with at least the parts that `what` is about; of several media the first counts.
-        what: "image", "video", "audio", "text", or "choice": `{"media": "image+audio"}`, in the order of `MEDIA`.
+        what: "image", "video", "audio", "text", or "choice": `{"media": "image+audio", "refused": "no"}`, media in the order
+            of `MEDIA`.
         judges: both of them.
     """
     if what == "choice":
-        return [{"media": "+".join(m for m in MEDIA for _ in reply.of(m)) or "none"} for reply in replies]
+        return [
+            {
+                "media": "+".join(m for m in MEDIA for _ in reply.of(m)) or "none",
+                "refused": "yes" if is_refusal(reply.text) else "no",
+            }
+            for reply in replies
+        ]
     if what == "text":
         return [observe_text(reply.text) for reply in replies]
     media = [medium for reply in replies for medium in reply.of(what)[:1]]

@@ -44,7 +44,7 @@ def test_requests(cell, split):
     for index in range(12):
         request = make_request(cell, split, 0, index)
         media = [part["type"] for part in request.content if part["type"] != "text"]
-        assert media == ([] if inputs in ("text", "choice") else [inputs])
+        assert media == ([] if inputs in ("text", "choice", "edges", "outside") else [inputs])
         assert request.expected.keys() == set(cell.attributes)
         if request.scene and split == "test":
             assert not held_out_pairs(request.scene)
@@ -83,7 +83,8 @@ def test_an_oracle_scores_all_and_shuffled_replies_score_chance(cell, oracle, ju
     records = records_of(cell, "test", oracle, judges, count=16 if "video" in cell.name else 24)
     for attribute in MEASURED & set(cell.attributes):
         assert score(records, attribute) >= 92
-        assert score(records, attribute, shift=1) <= 66
+        if not (cell.name.startswith("edges") and attribute == "place"):  # most of them do not say the place
+            assert score(records, attribute, shift=1) <= 66
 
 
 @pytest.mark.parametrize("name", ["image -> text", "video -> text", "audio -> text"])
@@ -103,4 +104,7 @@ def test_a_reply_without_the_medium_is_wrong(oracle, judges):
     silent = oracle(words, [make_request(words, "test", 0, 0)], [0])[0]
     found = observe([silent, right], "image", judges)
     assert found[0] == {} and found[1]["color"] == requests[0].expected["color"]
-    assert observe([silent, right], "choice", judges) == [{"media": "none"}, {"media": "image"}]
+    assert observe([silent, right], "choice", judges) == [
+        {"media": "none", "refused": "no"},
+        {"media": "image", "refused": "no"},
+    ]

@@ -16,6 +16,12 @@ REFUSAL = (
     "Sorry, my small world does not hold that. I can draw, film and play things like a bell, a dog, a car or a star."
 )
 
+
+def is_refusal(reply: str) -> bool:
+    """Whether a reply says that the world does not hold what was asked for."""
+    return reply.startswith(REFUSAL.split(".")[0])
+
+
 UNKNOWN_THINGS = (
     "dragon", "castle", "man", "woman", "child", "mountain", "computer", "pizza", "robot", "elephant", "horse", "king",
     "queen",
