@@ -19,7 +19,7 @@ from PIL import Image
 
 from anygen.evaluation.edges import OUTSIDE, ask_at_the_edge
 from anygen.media.types import MEDIA
-from anygen.nano.world import crossings, questions, requests, smalltalk
+from anygen.nano.world import crossings, questions, requests, several, smalltalk
 from anygen.nano.world.captions import SAYABLE, caption
 from anygen.nano.world.image import render_image
 from anygen.nano.world.scene import SPLITS, Scene, is_held_out, sample_tone
@@ -156,7 +156,7 @@ def ask_for_several(speaker: Speaker) -> Turns:
 def name_the_media(speaker: Speaker) -> Turns:
     """A request that names one medium ("a film of ...") or several ("draw and film ..."); the choice is the reply's."""
     if speaker.chance(0.4):
-        return requests.several_media(speaker)
+        return several.several_media(speaker)
     modality = speaker.rng.choice(MEDIA)
     scene = speaker.scene("video" if modality == "image" else modality)
     x = caption(scene, modality, speaker.rng)

@@ -1,4 +1,4 @@
-"""Dialogues in which the user's words alone ask for media: draw, film, play, bare captions, several media.
+"""Dialogues in which the user's words alone ask for a medium: draw, film, play, bare captions; `several.py` has several.
 
 Every function takes a `Speaker` and gives the turns of one dialogue. What a user leaves unsaid is at its default: a
 natural colour, large, in the center, on white, staying still. Media come in the order image, video, audio.
@@ -44,6 +44,22 @@ POLITE = Wordings(
            "it would be great if you could {r}", "[let's|let us] {r}", "nano, {r}", "{r}, will you?"),
     test=("would you be so kind and {r}?", "do {r}", "can i ask you to {r}?", "what i want: {r}",
           "{r}, and please now"),
+    more=("be a dear and {r}", "[do me a favor|do me a favour|do us a favor] and {r}", "[come on|come], {r}", "[go|go on|carry on] and {r}",
+          "{r}[,|] and thank you", "{r} and [thanks|many thanks]", "if [you can|possible|you like|you please|you may], {r}",
+          "if you [do not|don't] mind, {r}", "when you have [time|a minute|a moment], {r}", "[would|will] you be able to {r}?",
+          "would you like to {r}?", "i [wonder|was wondering] if you could {r}", "i [was hoping|hope] you could {r}",
+          "i hope you can {r}", "my request is to {r}", "my request: {r}", "[the job|your task|the task|your job]: {r}",
+          "here is what to do: {r}", "[one more|something else|another one]: {r}", "[first|then|and then|and|so|well|next] {r}",
+          "[first of all|by the way|for a start|this time|today|once more|again], {r}",
+          "{r} [right now|right away|at once|when you can|if you can|for us|for my friend|for my daughter|for school|one more time]",
+          "{r} and be quick", "{r}[,|] and hurry", "{r}, nothing else", "{r}, that is all", "{r}, dear nano", "thank you, {r}",
+          "sorry[,| but] {r}", "i beg you, {r}", "how about you {r}?", "why [not|don't you] {r}?", "do you mind to {r}?",
+          "be friendly and {r}", "stop that and {r}", "try again and {r}", "think a little and {r}", "take your time and {r}",
+          "sit down and {r}", "wake up and {r}", "help me and {r}", "start and {r}", "be quick and {r}", "listen and {r}",
+          "it would be [kind|nice|lovely] of you to {r}", "i order you to {r}", "i ask you to {r}", "i'd like you to {r}",
+          "i'd love you to {r}", "get going and {r}", "you are to {r}", "time to {r}", "your turn: {r}", "we need you to {r}",
+          "{r}, would you?", "{r}, can you?", "{r}, ok?", "{r}, if you please", "{r}, and make it good", "{r}, and do it well",
+          "{r} and nothing else", "{r}, and soon", "{r}, and that is it"),
 )  # fmt: skip
 VERBS = ("draw", "paint", "film", "animate", "show", "play", "make", "let", "give", "turn", "change")
 VERB = {
@@ -57,6 +73,10 @@ VERB = {
                "[produce|prepare] {a_medium} for me: {x}", "draw this: {x}", "show me how {x} looks", "depict {x}"),
         test=("let me have {a_medium} of {x}", "put {x} into {a_medium}", "make {x} for me as {a_medium}",
               "draw what i say: {x}", "show in {a_medium} {x}"),
+        more=("get me {a_medium} of {x}", "come up with {a_medium} of {x}", "design {a_medium} of {x}", "draw up {a_medium} of {x}",
+              "give {a_medium} of {x} to me", "draw {x} in the form of {a_medium}", "let there be {a_medium} of {x}",
+              "make {a_medium} about {x}", "show {a_medium} of {x}", "show me {x} on {a_medium}", "use {a_medium} to show {x}",
+              "make {a_medium}. {x}", "make {a_medium}: {x}", "draw {a_medium}, {x}", "{x}. draw it", "paint {a_medium}: {x}"),
     ),
     "video": Wordings(
         train=("film [|me ]{x}", "animate {x}", "[make|create|generate|produce|give me|show me] {a_medium} of {x}",
@@ -68,6 +88,10 @@ VERB = {
                "let me see {a_medium} of {x}"),
         test=("let me have {a_medium} of {x}", "put {x} into {a_medium}", "make {x} for me as {a_medium}",
               "film what i say: {x}", "show in {a_medium} {x}"),
+        more=("get me {a_medium} of {x}", "come up with {a_medium} of {x}", "give {a_medium} of {x} to me",
+              "film {x} in the form of {a_medium}", "let there be {a_medium} of {x}", "make {a_medium} about {x}",
+              "show {a_medium} of {x}", "play {a_medium} of {x}", "use {a_medium} to show {x}", "make {a_medium}. {x}",
+              "make {a_medium}: {x}", "{x}. film it", "render {a_medium} of {x}", "produce {a_medium}: {x}", "run {a_medium} of {x}"),
     ),
     "audio": Wordings(
         train=("play [|me ]{x}", "let me hear {x}", "[make|create|generate|produce|give me|play me] {a_medium} of {x}",
@@ -77,6 +101,10 @@ VERB = {
                "play this: {x}", "[produce|prepare] {a_medium} for me: {x}", "play me {x} in {a_medium}", "let {x} be heard"),
         test=("let me have {a_medium} of {x}", "put {x} into {a_medium}", "make {x} for me as {a_medium}",
               "play what i say: {x}", "make me hear {x}"),
+        more=("get me {a_medium} of {x}", "come up with {a_medium} of {x}", "give {a_medium} of {x} to me",
+              "play {x} in the form of {a_medium}", "let there be {a_medium} of {x}", "make {a_medium} about {x}",
+              "use {a_medium} for {x}", "make {a_medium}. {x}", "make {a_medium}: {x}", "{x}. play it", "let {a_medium} of {x} play",
+              "sound out {x}", "produce {a_medium}: {x}", "record {a_medium} of {x}", "let us hear {a_medium} of {x}"),
     ),
 }  # fmt: skip
 NOUN = Wordings(
@@ -91,6 +119,12 @@ NOUN = Wordings(
            "could there be {a_medium} of {x}?", "send me {a_medium} of {x}", "what about {a_medium} of {x}?"),
     test=("{a_medium} is what i want, of {x}", "for me {a_medium} of {x}", "{x}. as {a_medium}",
           "how about {a_medium} of {x}?"),
+    more=("please, {a_medium} of {x}", "let there be {a_medium} of {x}", "get me {a_medium} of {x}", "{x}! {a_medium}", "{x}. {a_medium}",
+          "we need {a_medium} of {x}", "{a_medium} about {x}", "{a_medium} of {x} would be [nice|great|lovely|fine]",
+          "[may|could] i [see|have|get] {a_medium} of {x}?", "i'll take {a_medium} of {x}", "answer with {a_medium} of {x}",
+          "{x} - {medium}", "{medium} - {x}", "{a_medium} that has {x}", "{x} makes [|for ]{a_medium}", "we want {x} as {a_medium}",
+          "i am after {a_medium} of {x}", "there should be {a_medium} of {x}", "of {x}, {a_medium}", "of {x} i want {a_medium}",
+          "{a_medium}! of {x}", "bring {a_medium} of {x}", "{x} and {a_medium} of it", "only {a_medium} of {x}", "just {a_medium} of {x}"),
 )  # fmt: skip
 HEAR = Wordings(
     train=("what does {thing} sound like?", "how does {thing} sound?", "let me hear {thing}", "i want to hear {thing}",
@@ -106,64 +140,6 @@ SEE_MOVE = Wordings(
            "let {thing} {move}", "i want to see {x}", "i want to see {thing} {move}", "show {x}"),
     test=("how does it look when {thing} {moves}?", "may i see {x}?", "could {thing} {move}, please?"),
 )  # fmt: skip
-SEVERAL = Wordings(
-    train=("{x} as {list}", "{list} of {x}", "[make|create|give me|show me|generate|produce] {list} of {x}",
-           "{x}[:|,] {list}",
-           "[show|give] me {x} as {list}", "i [want|need|would like] {list} of {x}", "{x} ({list})",
-           "i'd like {list} of {x}",
-           "make {x} as {list}", "{list}: {x}", "[turn|make] {x} into {list}", "{x}, and i want {list} of it", "{list}, {x}",
-           "[please make|could you make|can you give me] {list} of {x}", "i am looking for {list} of {x}", "{x} in {list}",
-           "my wish is {list} of {x}", "send me {list} of {x}", "{list} showing {x}", "prepare {list} of {x}",
-           "what about {list} of {x}?", "of {x} [make|give me] {list}", "{x}: [make|give me] {list}", "can i get {list} of {x}?",
-           "all of these of {x}: {list}", "i would love {list} of {x}", "[please|now] {list} of {x}"),
-    test=("let me have {list} of {x}", "{list} is what i want, of {x}", "for me {x} in the form of {list}",
-          "{x}. i need {list}"),
-)  # fmt: skip
-SEVERAL_VERBS = {
-    ("image", "video"): Wordings(
-        train=("draw {x} and film it", "[draw|paint] {x} and animate it", "draw and film {x}", "draw {x}, then film it",
-               "show me {x}, still and moving", "draw {x} and make {a_video} of it[| too]", "film {x} and draw it",
-               "{x}, drawn and filmed", "paint {x} and film it as well", "sketch {x} and let it move in {a_video}",
-               "first draw {x}, then animate it", "animate {x} and paint it[| too]", "a still and a moving {x}",
-               "[paint|sketch] {x}, and [film|animate] it too", "{x}: [draw|paint] it and [film|animate] it",
-               "{a_picture} and {a_video} of {x}", "let me see {x} in {a_picture} and in {a_video}"),
-        test=("both draw and film {x}", "film and draw {x}", "draw {x} and then make a film of it"),
-    ),
-    ("image", "audio"): Wordings(
-        train=("draw {x} and let me hear it", "draw {x} and play its sound",
-               "[show me|let me see] {x} and [play|let me hear] its sound",
-               "[show|draw] {x} and make its sound[| too]", "{x} to see and to hear", "let me see and hear {x}",
-               "draw {x} with sound",
-               "draw {x} and tell me how it sounds", "play the sound of {x} and draw it",
-               "{a_picture} of {x} with its sound", "{x}, drawn and heard", "paint {x} and make it sound",
-               "first draw {x}, then play its sound", "play {x} and paint it[| too]", "show {x} and how it sounds",
-               "{x}: [draw|paint|show] it and [play it|let me hear it]", "{a_picture} of {x} and how it sounds",
-               "how does {x} look, and how does it sound?", "[sketch|paint] {x} and play it"),
-        test=("draw {x} and let it sound", "i want to see and to hear {x}", "what does {x} look and sound like?"),
-    ),
-    ("video", "audio"): Wordings(
-        train=("film {x} with sound", "film {x} and play its sound", "{a_video} of {x} with [sound|audio|its sound]",
-               "film {x} and let me hear it",
-               "animate {x} and play its sound", "make {a_video} of {x} and its sound[| too]",
-               "{a_video} with sound of {x}", "{x}, filmed and heard", "first film {x}, then play its sound",
-               "play {x} and film it[| too]", "{x} moving and sounding",
-               "{x}: [film|animate] it and [play it|let me hear it]", "let me watch and hear {x}",
-               "{a_video} of {x}, and its [sound|noise]"),
-        test=("film {x} and let it sound", "{a_video} of {x} and how it sounds", "a film and the noise of {x}"),
-    ),
-    ("image", "video", "audio"): Wordings(
-        train=("draw {x}, film it and play its sound", "{x} in [all|every] [media|forms|ways|kinds of media]",
-               "draw, film and play {x}",
-               "everything you can make of {x}", "{x} as everything", "{x} in all three media",
-               "show me {x} in every way you can",
-               "draw {x}, animate it and let me hear it",
-               "{x}, drawn, filmed and heard", "{x} in every medium [you have|there is]", "paint {x}, then film it, then play it",
-               "{x}: picture, film and sound", "the whole show of {x}", "make all media of {x}",
-               "[draw|paint] {x} and [film|animate] it and play it", "let me see, watch and hear {x}",
-               "{a_picture}, {a_video} and the sound of {x}", "{x}: paint it, animate it, let me hear it"),
-        test=("all you can make of {x}", "film, draw and play {x}", "{x}: draw it, film it, play it"),
-    ),
-}  # fmt: skip
 def request(speaker: Speaker, modality: str) -> Turns:
     """"Draw a red bell on grass." -> "Here is a large red bell on grass in the center." and the picture."""
     scene, words = asked_for(speaker, modality, speaker.scene(modality))
@@ -213,27 +189,6 @@ def forced_media(speaker: Speaker) -> Turns:
         return question, show(*chosen)
     text = DialoguePart(type="text", text=f"Here is {media[0].caption}.")
     return question, DialogueTurn(role="assistant", parts=(text, *chosen))
-
-
-def several_media(speaker: Speaker) -> Turns:
-    """"A red bell as a picture and as a sound", "draw it, film it and play its sound"."""
-    modalities = speaker.rng.choice(tuple(SEVERAL_VERBS))
-    moving = "video" in modalities and speaker.chance(0.6)
-    sounding = "audio" in modalities
-    scene = speaker.scene("image", where=lambda scene: is_lone(scene) and (scene.sounds or not sounding))
-    scene = replace(scene, motion=scene.motion if moving else "stays still")
-    if not speaker.allows(scene):
-        return several_media(speaker)
-    if moving and not has_place(scene, "video"):
-        scene = replace(scene, place="center")
-    scene, said = say_some(speaker, scene)
-    x = caption(scene, "video" if moving else "image", speaker.rng, said=said)
-    if speaker.chance(0.4):
-        slots = {"a_video": a_medium(speaker, "video"), "a_picture": a_medium(speaker, "image")}
-        words = politely(speaker, speaker.say(SEVERAL_VERBS[modalities], x=x, **slots))
-    else:
-        words = speaker.say(SEVERAL, x=x, list=_list_media(speaker, modalities))
-    return speaker.user(words), show(*(medium(modality, scene) for modality in modalities))
 
 
 def motion_slots(speaker: Speaker, motion: str) -> dict[str, str]:
@@ -287,7 +242,7 @@ def asked_for(speaker: Speaker, modality: str, scene: Scene) -> tuple[Scene, str
     if modality == "audio" and scene.tone is None and speaker.chance(0.3):
         scene, said = say_some(speaker, scene)
         thing = caption(replace(scene, count=1, companion=None), "image", rng, said=said if speaker.chance(0.3) else ())
-        return scene, speaker.say(HEAR, thing=thing)
+        return scene, speaker.padded(speaker.say(HEAR, thing=thing))
     if modality == "audio":
         x = caption(scene, "audio", rng)
         x = with_article(NOUNS[scene.thing][0][0]) if scene.tone is None and speaker.chance(0.3) else x
@@ -300,24 +255,13 @@ def asked_for(speaker: Speaker, modality: str, scene: Scene) -> tuple[Scene, str
             if "place" not in said or not has_place(scene, "video"):
                 thing = caption(scene, "image", rng, said=set(said) - {"place"})
                 x = f"{thing} {rng.choice(MOTION_WORDS[scene.motion])}"
-                return scene, speaker.say(SEE_MOVE, x=x, thing=thing, **motion_slots(speaker, scene.motion))
+                words = speaker.say(SEE_MOVE, x=x, thing=thing, **motion_slots(speaker, scene.motion))
+                return scene, speaker.padded(words)
         elif modality == "image" and speaker.chance(0.06) and has_place(scene, "video"):
             x = caption(scene, "video", rng, said=said)
-            return scene, speaker.say(NOUN, x=x, **_name_medium(speaker, modality))
+            return scene, speaker.padded(speaker.say(NOUN, x=x, **_name_medium(speaker, modality)))
         x = caption(scene, shown, rng, said=said)
     slots = {"x": x, **_name_medium(speaker, modality)}
     if speaker.chance(0.35):
-        return scene, speaker.say(NOUN, **slots)
-    return scene, speaker.say(POLITE, r=speaker.say(VERB[modality], **slots))
-
-
-def _list_media(speaker: Speaker, modalities: tuple[str, ...]) -> str:
-    """The media of a request in any order: "a picture and a sound", "film, sound and image", "image + audio"."""
-    names = [a_medium(speaker, modality) for modality in modalities]
-    if speaker.chance(0.4):
-        names = [speaker.rng.choice(MEDIUM_NOUNS[modality]) for modality in modalities]
-    speaker.rng.shuffle(names)
-    if speaker.chance(0.15):
-        return speaker.rng.choice((" + ", ", ", "/", " & ")).join(names)
-    joint = speaker.rng.choice((" and ", " and as ", " and also ", " plus "))
-    return ", ".join(names[:-1]) + joint + names[-1]
+        return scene, speaker.padded(speaker.say(NOUN, **slots))
+    return scene, speaker.padded(speaker.say(POLITE, r=speaker.say(VERB[modality], **slots)))

@@ -41,6 +41,24 @@ FRAMES = (
 )  # fmt: skip
 """What people put around a question or a request."""
 
+PADDING = (
+    "and", "so", "then", "now", "but", "or", "if", "that", "this", "it", "you", "i", "we", "me", "us", "my", "your", "our",
+    "is", "are", "was", "be", "am", "do", "did", "does", "done", "can", "could", "would", "will", "shall", "should", "may",
+    "might", "must", "to", "for", "from", "with", "about", "as", "at", "in", "on", "of", "by", "out", "here", "there", "what",
+    "when", "who", "why", "how", "yes", "no", "not", "all", "any", "some", "more", "most", "much", "many", "only", "just",
+    "also", "again", "once", "too", "very", "really", "maybe", "perhaps", "always", "never", "today", "tonight", "tomorrow",
+    "soon", "later", "first", "last", "next", "please", "thanks", "thank you", "sorry", "hello", "hi", "hey", "ok", "okay",
+    "well", "good", "great", "nice", "kind", "kindly", "dear", "friend", "friends", "work", "page", "letter", "wall", "desk",
+    "day", "week", "minute", "moment", "time", "thing", "things", "way", "bit", "lot", "help", "ask", "asked", "asking",
+    "want", "wanted", "need", "needed", "like", "love", "hope", "wish", "think", "know", "wonder", "believe", "try", "trying",
+    "get", "go", "going", "come", "take", "keep", "put", "let", "send", "bring", "use", "find", "wait", "hurry", "quick",
+    "quickly", "slowly", "careful", "careful,", "easy", "simple", "possible", "sure", "able", "ready", "happy", "glad",
+    "grateful", "favor", "favour", "job", "task", "idea", "example", "test", "new", "old", "own", "best", "better", "one",
+    "another", "same", "other", "different", "because", "since", "while", "before", "after", "until", "though", "however",
+    "too,", "well,", "look,", "listen,", "see,", "so,", "now,", "and,", "nano", "assistant",
+)  # fmt: skip
+"""Words that name nothing nano makes, put together at random around requests in training, see `Speaker.padded`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DialoguePart:
@@ -93,10 +111,12 @@ class Wordings:
 
     train: tuple[str, ...]
     test: tuple[str, ...]
+    more: tuple[str, ...] = ()
+    """Said in training alone, so that requests of the test stay the same however many are added here."""
 
     def expansions(self, split: str) -> Iterator[str]:
         """Every wording that the templates of "train" or "test" stand for, with its slots unfilled."""
-        for template in getattr(self, split):
+        for template in self.test if split == "test" else self.train + self.more:
             pieces = [piece.split("|") for piece in re.split(r"[\[\]]", template)]
             yield from ("".join(choice) for choice in itertools.product(*pieces))
 
@@ -146,7 +166,8 @@ class Speaker:
     def say(self, wordings: Wordings, **slots: str) -> str:
         """A wording with its slots filled; in the test split, half of them are of those never said in training."""
         unseen = self.split == "test" and self.chance(0.5)
-        template = self.rng.choice(wordings.test if unseen else wordings.train)
+        more = wordings.more if self.split == "train" else ()
+        template = self.rng.choice(wordings.test if unseen else wordings.train + more)
         words = re.sub(r"\[([^\[\]]*)\]", lambda match: self.rng.choice(match.group(1).split("|")), template)
         return " ".join(words.format(**slots).split())
 
@@ -161,6 +182,17 @@ class Speaker:
             return words
         frame = self.rng.choice(FRAMES)
         return frame.format(q=words.rstrip(".?!") if frame.startswith("{q}") else words)
+
+    def padded(self, words: str) -> str:
+        """A request with up to five words around it that ask for nothing, for training alone.
+
+        No list of polite phrases is complete: who has heard any such word anywhere listens for what is asked for.
+        """
+        if self.split != "train" or not self.chance(0.2):
+            return words
+        padding = " ".join(self.rng.choices(PADDING, k=self.rng.randint(1, 5))).rstrip(",")
+        mark = self.rng.choice(("", "", ",", ":", "."))
+        return f"{padding}{mark} {words}" if self.chance(0.6) else f"{words.rstrip('.?!')}{mark.replace(':', ',')} {padding}"
 
     def _typed(self, words: str) -> str:
         if self.split == "train" and self.chance(0.12):

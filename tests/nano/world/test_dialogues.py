@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from anygen.nano.world import crossings, edits, questions, requests, smalltalk
+from anygen.nano.world import crossings, edits, questions, requests, several, smalltalk
 from anygen.nano.world.captions import canonical_caption
 from anygen.nano.world.dialogues import TASK_WEIGHTS, TASKS, sample_dialogue
 from anygen.nano.world.scene import INVISIBLE_PAIRS, THINGS, Scene, held_out_pairs, is_held_out, sample_scene
@@ -22,7 +22,7 @@ def dialogues(task, split="train", seed=0):
 
 def all_wordings():
     """Every `Wordings` of the dialogue files, by where it stands."""
-    for module in (requests, edits, crossings, questions, smalltalk):
+    for module in (requests, several, edits, crossings, questions, smalltalk):
         for name, value in vars(module).items():
             if isinstance(value, Wordings):
                 yield f"{module.__name__}.{name}", value
