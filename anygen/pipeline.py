@@ -247,7 +247,10 @@ class AnyGenPipeline:
         return self.model.collate(conversations, add_generation_prompt=True).to(self.device)
 
     def encode_media(self, inputs: Inputs | RemoteInputs) -> Inputs | RemoteInputs:
-        """Encoder tokens in place of media (steps 2 and 3), one batch a modality; a remote LLM is sent them as they are."""
+        """Encoder tokens in place of media (steps 2 and 3), one batch a modality.
+
+        Media that the LLM reads by itself, and those for a remote LLM, stay as they are.
+        """
         if isinstance(inputs, RemoteInputs):
             return inputs
         encoded = {}
@@ -257,7 +260,7 @@ class AnyGenPipeline:
                 features = self.model.encode(modality, [inputs.slots[i].part for i in indices])
                 encoded |= dict(zip(indices, features, strict=True))
         slots = [
-            replace(slot, part=replace(slot.part, media=None, features=encoded[index]))
+            replace(slot, part=replace(slot.part, media=None, features=encoded[index])) if index in encoded else slot
             for index, slot in enumerate(inputs.slots)
         ]
         return replace(inputs, slots=slots)

@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
     ProcessorMixin,
+    Qwen2_5OmniThinkerForConditionalGeneration,
 )
 
 from anygen.backbones.backbone import Backbone, BackboneConfig
@@ -27,6 +28,9 @@ from anygen.backbones.recurrent import RecurrentBackbone, is_recurrent
 from anygen.backbones.stills import load_processor
 from anygen.backbones.vision_language import VisionLanguageBackbone
 from anygen.errors import AnyGenError
+
+THINKERS = {"qwen2_5_omni": Qwen2_5OmniThinkerForConditionalGeneration}
+"""`model_type` of a model that speaks for itself -> the class of its part that reads and writes, which is what loads."""
 
 
 def build_backbone(
@@ -65,7 +69,7 @@ def load_backbone(
     try:
         described = AutoConfig.from_pretrained(folder, local_files_only=True)
         kind = _kind(described)
-        if kind is AutoModelForImageTextToText:
+        if kind in (AutoModelForImageTextToText, *THINKERS.values()):
             tokenizer = load_processor(folder, described=described)
         else:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -79,6 +83,8 @@ def load_backbone(
 
 def _kind(described: PreTrainedConfig) -> Any:
     """Which class of transformers reads the LLM."""
+    if described.model_type in THINKERS:
+        return THINKERS[described.model_type]
     if described.is_encoder_decoder and described.model_type not in PROMPTS:
         return AutoModelForSeq2SeqLM
     if type(described) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:

@@ -1,45 +1,61 @@
-"""Vision-language models of the hub, which see by themselves: the LLaVA family, Qwen2.5-VL, Qwen3-VL, SmolVLM, Gemma 3.
+"""Models of the hub that see by themselves (LLaVA, Qwen2.5-VL, Qwen3-VL, SmolVLM, Gemma 3), or hear too (Qwen2.5-Omni).
 
-    image --the model's own processor--> placeholder tokens of its kind, and pixels --the whole model--> states
+    image, audio --the model's own processor--> placeholder tokens of its kind, and features --the whole model--> states
 
-anygen adds the output side alone: signal tokens, bridges and decoding. Images are what is read; a model's other media need
-processors that transformers builds on torchvision, and are refused as media that this model does not read.
+anygen adds the output side alone: signal tokens, bridges and decoding. Images are read, and sounds where the processor has
+a part for them; films need processors that transformers builds on torchvision, and are refused as media that this model
+does not read.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import Cache, DynamicCache, PreTrainedModel, ProcessorMixin
+from transformers import Cache, DynamicCache, PreTrainedModel, ProcessorMixin, WhisperFeatureExtractor
 
 from anygen.backbones.backbone import Backbone, BackboneConfig
 from anygen.backbones.session import RowwiseSession, Session, cache_name
 from anygen.backbones.words import SENTINEL
 from anygen.errors import AnyGenError
+from anygen.media.sampling import resample
+from anygen.media.types import Audio
 from anygen.messages import Part
 
 if TYPE_CHECKING:
     from anygen.chat import Inputs
 
 IDS = ("input_ids", "attention_mask")
-"""What a processor makes of the words; the rest is of the images."""
+"""What a processor makes of the words; the rest is of the media."""
+READERS = {"image": ("image_processor", "images"), "audio": ("feature_extractor", "audio")}
+"""Modality -> the part of a processor that reads it, and the argument that takes it."""
+SHORTEST_SOUND = 3
+"""Windows of a spectrogram that become one token; fewer become none."""
+
+
+def _reads(processor: ProcessorMixin, modality: str) -> bool:
+    """Whether a processor has a part for a modality; of those for sounds, the one whose bounds `_sound` keeps."""
+    part = READERS[modality][0]
+    return part in processor.get_attributes() and (
+        modality != "audio" or isinstance(getattr(processor, part), WhisperFeatureExtractor)
+    )
 
 
 class VisionLanguageBackbone(Backbone):
     """A whole vision-language model. Rows are read one by one, since each brings pixels of its own shape."""
 
-    reads = ("image",)
     lora_targets = r".*(language_model|text_model).*\.(q|k|v|o|gate|up|down)_proj"  # not the part that sees
 
     def __init__(self, llm: PreTrainedModel, processor: ProcessorMixin, *, config: BackboneConfig | None = None):
         config = config or BackboneConfig(media_start="", media_end="")
         super().__init__(llm, processor.tokenizer, config=config)
         self.processor = processor
-        self.image_mark = self._image_mark()
-        """What the chat template writes for an image."""
+        self.marks = {modality: self._mark(modality) for modality in READERS if _reads(processor, modality)}
+        """Modality -> what the chat template writes for one of its media."""
+        self.reads = tuple(self.marks)
 
     def save_pretrained(self, folder: Any) -> None:
         """As every backbone, with the processor."""
@@ -56,39 +72,56 @@ class VisionLanguageBackbone(Backbone):
 
     @property
     def special_token_ids(self) -> list[int]:
-        """As of every backbone; the placeholder of an image is never said."""
-        return [*super().special_token_ids, self.llm.config.image_token_id]
+        """As of every backbone; the placeholders of media are never said."""
+        return [*super().special_token_ids, *map(self._placeholder, self.marks)]
 
     def content(self, text: str) -> Any:
         """What a chat template for images takes as the content of a turn."""
         return [{"type": "text", "text": text}]
 
-    def _image_mark(self) -> str:
-        """The difference that an image makes to a rendered turn, blanks included."""
+    def _placeholder(self, modality: str) -> int:
+        """The id of the token that stands for a piece of a medium."""
+        return getattr(self.llm.config, f"{modality}_token_id")
+
+    def _mark(self, modality: str) -> str:
+        """The difference that a medium makes to a rendered turn, blanks included."""
         words = {"type": "text", "text": SENTINEL.format(0)}
         plain, shown = (
             self.tokenizer.apply_chat_template(
                 [{"role": "user", "content": content}], chat_template=self.chat_template, tokenize=False
             )
-            for content in ([words], [{"type": "image"}, words])
+            for content in ([words], [{"type": modality}, words])
         )
         before = plain.index(words["text"])
         mark = shown[before : shown.index(words["text"])] if shown[:before] == plain[:before] else ""
-        if self.processor.image_token not in mark:
-            raise AnyGenError("model_load_error", f"processor: found {mark!r} for an image; expected {self.processor.image_token}")
+        if (expected := getattr(self.processor, f"{modality}_token")) not in mark:
+            raise AnyGenError("model_load_error", f"processor: found {mark!r} for a part of type {modality}; expected {expected}")
         return mark
 
     def media_ids(self, part: Part) -> list[int]:
-        """The tokens that stand for an image; one placeholder for an image that is not opened yet."""
-        if not isinstance(part.media, Image.Image):
-            return [self.llm.config.image_token_id]
+        """The tokens that stand for a medium; one placeholder for a medium that is not opened yet."""
+        if not isinstance(part.media, (Image.Image, Audio)):
+            return [self._placeholder(part.type)]
         return self._processed([part])["input_ids"][0].tolist()
 
     def _processed(self, parts: list[Part]) -> dict[str, Tensor]:
-        """What the processor makes of images and their marks, one after the other."""
-        text = self.image_mark * len(parts)
+        """What the processor makes of media and their marks, one after the other."""
+        media: dict[str, list[Any]] = {}
+        for part in parts:
+            media.setdefault(READERS[part.type][1], []).append(self._sound(part) if part.type == "audio" else part.media)
         settings = {"return_tensors": "pt", "add_special_tokens": False}
-        return dict(self.processor(text=[text], images=[part.media for part in parts], **settings))
+        return dict(self.processor(text=["".join(self.marks[part.type] for part in parts)], **media, **settings))
+
+    def _sound(self, part: Part) -> np.ndarray:
+        """float32[S] at the rate of the processor, which would cut a longer sound than it has room for."""
+        extractor = self.processor.feature_extractor
+        rate, most, least = extractor.sampling_rate, extractor.n_samples, SHORTEST_SOUND * extractor.hop_length
+        samples = resample(part.media, rate).waveform
+        if not least <= len(samples) <= most:
+            code = "media_too_short" if len(samples) < least else "media_too_large"
+            allowed = f"this model hears {least / rate:g} to {most / rate:g} s of sound"
+            raise AnyGenError(code, f"{part.where or 'audio'}: found {len(samples) / rate:g} s; {allowed}")
+        return samples
 
     # Tensors
 
@@ -126,13 +159,17 @@ class VisionLanguageBackbone(Backbone):
         return next((module for module in self.llm.modules() if hasattr(module, "rope_deltas")), None)
 
     def _row(self, inputs: Inputs, row: int, *, start: int, length: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Ids int64[1, length] of one row without padding, and what the processor made of its images."""
+        """Ids int64[1, length] of one row without padding, and what the processor made of its media."""
         ids = inputs.input_ids[row : row + 1, start : start + length].clamp(min=0)
         slots = sorted((slot for slot in inputs.slots if slot.item == row), key=lambda slot: slot.start)
         if not slots:
             return ids, {}
         processed = self._processed([slot.part for slot in slots])
-        features = {name: tensor.to(self.device) for name, tensor in processed.items() if name not in IDS}
+        features = {
+            name: tensor.to(self.device, self.llm.dtype if tensor.is_floating_point() else tensor.dtype)
+            for name, tensor in processed.items()
+            if name not in IDS
+        }
         for name in [name for name in features if name.endswith("token_type_ids")]:  # one value a token of the row
             kinds, given = torch.zeros_like(ids), features[name]
             offset = 0
@@ -145,8 +182,10 @@ class VisionLanguageBackbone(Backbone):
     def _pass(self, embeddings: Tensor, ids: Tensor, features: dict[str, Tensor], *, cache: Cache | None = None) -> Tensor:
         """float[1, W, D] -> float[1, W, D]: what the output head is given.
 
-        The model is called with ids, from which it finds the places of its images, and reads `embeddings` in their stead.
+        The model is called with ids, from which it finds the places of its media, and reads `embeddings` in their stead.
         """
+        if cache is None or not cache.get_seq_length():  # as processors have it; later blocks count from the cache
+            features = features | {"attention_mask": torch.ones_like(ids)}
         heard: list[Tensor] = []
 
         def instead(_: Any, __: Any, output: Tensor) -> Tensor:

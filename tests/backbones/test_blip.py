@@ -86,16 +86,6 @@ def test_special_tokens_that_somebody_wrote_are_letters(instructed):
     assert read.count(words.sep_token_id) == 1 and read[0] == words.cls_token_id
 
 
-def test_half_precision(folder):
-    talk = [*TALKS[0], {"role": "assistant", "content": [{"type": "image", "caption": "a bell"}]}]
-    model = build_model(folder)
-    model.backbone = type(model.backbone).from_pretrained(folder, config=model.backbone.config, dtype=torch.bfloat16)
-    model.backbone.add_tokens([token for signal in model.config.signals.values() for token in signal.tokens])
-    with torch.no_grad():
-        hidden = model(model.collate([talk])).hidden_states
-    assert hidden.dtype == torch.bfloat16 and hidden.isfinite().all()
-
-
 def test_an_image_token_of_another_id_is_refused(folder):
     backbone = build_model(folder).backbone
     backbone.llm.config.image_token_id = 7

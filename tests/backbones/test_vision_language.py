@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from tiny_llms import build_model
 from tiny_seers import SEERS
-from transformers import AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModelForImageTextToText
 
+from anygen.backbones.load import THINKERS
 from anygen.backbones.stills import load_processor
 from anygen.decoding import DecodingConfig, decode
 from anygen.errors import AnyGenError
@@ -32,7 +33,8 @@ TALKS = [asked(PICTURES[0]), asked(text="hi"), asked(PICTURES[1], PICTURES[2], t
 @pytest.fixture(scope="module", params=list(SEERS))
 def seer(request, tmp_path_factory):
     folder = SEERS[request.param](tmp_path_factory.mktemp("vlm"))
-    bare = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    kind = THINKERS.get(AutoConfig.from_pretrained(folder).model_type, AutoModelForImageTextToText)
+    bare = kind.from_pretrained(folder, dtype=torch.float32).eval()
     processor = load_processor(folder, described=bare.config)
     return SimpleNamespace(bare=bare, model=build_model(folder), processor=processor, folder=folder)
 
@@ -133,9 +135,11 @@ def test_what_is_seen_matters(seer):
 
 
 def test_other_media_are_refused(seer):
-    assert seer.model.input_modalities == ("text", "image")
-    with pytest.raises(AnyGenError, match="modality_not_supported.*audio"):
-        seer.model.collate([[{"role": "user", "content": [{"type": "audio", "audio": "a.wav"}]}]])
+    hears = seer.bare.config.model_type == "qwen2_5_omni_thinker"
+    assert seer.model.input_modalities == ("text", "image", "audio")[: 3 if hears else 2]
+    for other in ("audio", "video")[hears:]:
+        with pytest.raises(AnyGenError, match=f"modality_not_supported.*found {other}"):
+            seer.model.collate([[{"role": "user", "content": [{"type": other, other: "a.file"}]}]])
 
 
 def test_the_model_is_saved_with_its_processor(seer, tmp_path):
@@ -144,6 +148,19 @@ def test_the_model_is_saved_with_its_processor(seer, tmp_path):
     part = Part(type="image", media=PICTURES[0])
     assert loaded.media_ids(part) == seer.model.backbone.media_ids(part)
     assert torch.equal(loaded.llm.get_output_embeddings().weight, seer.model.backbone.llm.get_output_embeddings().weight)
+
+
+def test_half_precision(seer):
+    """In bfloat16 the same is seen, as far as its 8 bits go."""
+    backbone = type(seer.model.backbone).from_pretrained(seer.folder, config=seer.model.backbone.config, dtype=torch.bfloat16)
+    model = build_model(seer.folder)
+    inputs = model.collate(TALKS[:1])
+    with torch.no_grad():
+        expected = model(inputs).hidden_states
+        model.backbone = backbone
+        found = model(inputs).hidden_states
+    assert found.dtype == torch.bfloat16
+    assert torch.nn.functional.cosine_similarity(found.float(), expected, dim=-1).min() > 0.9
 
 
 def test_signal_tokens_are_trained_saved_and_loaded(seer, tmp_path):

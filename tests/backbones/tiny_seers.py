@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tiny_llms import DECODERS, ENCODER_DECODERS, GROUPED, build_tokenizer
+from tiny_llms import ATTENTION, DECODERS, ENCODER_DECODERS, GROUPED, build_tokenizer
 from tokenizers import processors
 from transformers import (
     AddedToken,
@@ -29,11 +29,15 @@ from transformers import (
     LlavaProcessor,
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
+    Qwen2_5OmniConfig,
+    Qwen2_5OmniForConditionalGeneration,
+    Qwen2_5OmniProcessor,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
+    WhisperFeatureExtractor,
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -149,6 +153,42 @@ def save_gemma3(folder: Path) -> Path:
     return _save(Gemma3ForConditionalGeneration, config, processor, folder)
 
 
+def save_omni(folder: Path) -> Path:
+    """All of Qwen2.5-Omni, with the parts that speak, of which anygen loads the thinker."""
+    names = {f"{kind}_token": f"<|{kind.upper()}|>" for kind in ("image", "audio", "video")}
+    names |= {f"{kind}_token": f"<|{kind}|>" for kind in ("vision_bos", "vision_eos", "audio_bos", "audio_eos")}
+    tokenizer = tokenizer_with(list(names.values()))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+        extra_special_tokens=names,
+    )  # fmt: skip
+    image, audio, video, *ends = tokenizer.convert_tokens_to_ids(list(names.values()))
+    template = TEMPLATE.replace("MARK", "<|vision_bos|><|IMAGE|><|vision_eos|>").replace(
+        "{% else %}", "{% elif c['type'] == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>{% else %}"
+    )
+    reader = Qwen2VLImageProcessorPil(patch_size=4, merge_size=2, min_pixels=64, max_pixels=1024)
+    hearer = WhisperFeatureExtractor(feature_size=16, sampling_rate=16_000, chunk_length=1)
+    processor = stills_only(Qwen2_5OmniProcessor)(reader, None, hearer, tokenizer, chat_template=template)
+    seeing = dict(depth=2, hidden_size=16, intermediate_size=24, num_heads=2, out_hidden_size=32, patch_size=4,
+                  spatial_merge_size=2, window_size=16, fullatt_block_indexes=[1])  # fmt: skip
+    hearing = dict(num_mel_bins=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=24, d_model=16,
+                   max_source_positions=100, n_window=10, output_dim=32)  # fmt: skip
+    thinking = dict(max_position_embeddings=256, **ATTENTION, num_key_value_heads=2, **_ids_of(tokenizer),
+                    rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]})  # fmt: skip
+    thinker = dict(
+        audio_config=hearing, vision_config=seeing, text_config=thinking,
+        image_token_index=image, audio_token_index=audio, video_token_index=video,
+        **dict(zip(("vision_start_token_id", "vision_end_token_id", "audio_start_token_id", "audio_end_token_id"), ends, strict=True)),
+    )  # fmt: skip
+    talker = dict(vocab_size=40, embedding_size=32, head_dim=8, num_key_value_heads=2, **ATTENTION)
+    drawing = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, head_dim=8, emb_dim=8, num_embeds=40, mel_dim=8,
+                   enc_emb_dim=8, enc_dim=8, enc_channels=[8, 8, 8, 8, 24], enc_attention_channels=8, enc_se_channels=8,
+                   look_ahead_layers=[0], look_backward_layers=[0])  # fmt: skip
+    speaker = dict(dit_config=drawing, bigvgan_config=dict(mel_dim=8, upsample_initial_channel=64))
+    config = Qwen2_5OmniConfig(thinker_config=thinker, talker_config=talker, token2wav_config=speaker)
+    return _save(Qwen2_5OmniForConditionalGeneration, config, processor, folder)
+
+
 def save_blip2(folder: Path) -> Path:
     """Over OPT, whose tokenizer begins every text with its first token."""
     tokenizer = tokenizer_with(["<image>"], adds_bos=True)
@@ -215,6 +255,7 @@ SEERS = {
     "Qwen3-VL": save_qwen3,
     "SmolVLM": save_smolvlm,
     "Gemma 3": save_gemma3,
+    "Qwen2.5-Omni": save_omni,
     "BLIP-2": save_blip2,
     "BLIP-2 over T5": save_blip2_over_t5,
     "InstructBLIP": save_instructblip,

@@ -1,5 +1,6 @@
 """The shape of each preset: tiny random snapshots of the very classes that it names."""
 
+import numpy as np
 import pytest
 
 from anygen import AnyGenPipeline
@@ -19,6 +20,7 @@ def test_snapshots_are_of_the_named_classes_and_their_widths_meet(name, snapshot
             assert found.joints, part.class_name
 
 
+PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 SMALL = {
     "WanPipeline": {"height": 16, "width": 16, "num_frames": 5},
     "FluxPipeline": {"height": 16, "width": 16},
@@ -48,7 +50,9 @@ def test_the_composition_answers_with_every_medium(name, snapshots):
         modality: {"num_inference_steps": 2, **SMALL.get(part.class_name, {})}
         for modality, part in preset.generators.items()
     }
-    out = pipe("a red bell", modalities=list(few), seed=0, max_new_tokens=60, **few)
+    shown = [{"type": "image", "image": PICTURE}] if "image" in pipe.model.input_modalities else []
+    asked = [{"role": "user", "content": [*shown, {"type": "text", "text": "a red bell"}]}]
+    out = pipe(asked, modalities=list(few), seed=0, max_new_tokens=60, **few)
     assert [part.type for part in out.parts if part.type != "text"] == list(few)
     assert {type(bridge).__name__ for bridge in pipe.model.bridges.values()} == {f"{preset.bridge.capitalize()}Bridge"}
 
