@@ -133,7 +133,7 @@ def write_script(
     for turn in conversation:
         for part in turn.parts:
             if part in ahead:
-                script.show(backbone.media_ids(part), part, turn=turn)
+                script.show(backbone.media_ids(part, after=script.ids), part, turn=turn)
     script.say(opening, learned=False)
     spoken = [(turn, part) for turn in conversation for part in turn.parts if part not in ahead]
     first_of_reply = conversation[-1].parts[0] if conversation[-1].role == "assistant" and conversation[-1].parts else None
@@ -151,7 +151,7 @@ def write_script(
             script.say([first], learned=True)
             script.say(others, learned=certain_tokens == "learned")
         elif part.type in backbone.reads:
-            script.show(backbone.media_ids(part), part, turn=turn)
+            script.show(backbone.media_ids(part, after=script.ids), part, turn=turn)
         else:
             script.say(backbone.media_start_ids, learned=False)
             script.show([backbone.pad_id] * num_tokens(part), part, turn=turn)

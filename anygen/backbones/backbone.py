@@ -178,8 +178,8 @@ class Backbone(Words, nn.Module, ABC):
         self.__dict__.pop("ids_outside_captions", None)
         return ids
 
-    def media_ids(self, part: Part) -> list[int]:
-        """The tokens that stand for a medium that the LLM reads by itself."""
+    def media_ids(self, part: Part, *, after: Sequence[int] = ()) -> list[int]:
+        """The tokens that stand for a medium that the LLM reads by itself, `after` those of its row so far."""
         raise NotImplementedError(f"{type(self).__name__} reads no {part.type} by itself")
 
     def parts_ahead(self, conversation: Conversation) -> list[Part]:

@@ -87,7 +87,7 @@ class BlipBackbone(Backbone):
         """The LLM behind the Q-Former."""
         return self.llm.language_model
 
-    def media_ids(self, part: Part) -> list[int]:
+    def media_ids(self, part: Part, *, after: Sequence[int] = ()) -> list[int]:
         """As many image tokens as the Q-Former has queries."""
         return [self.llm.config.image_token_id] * self.llm.config.num_query_tokens
 

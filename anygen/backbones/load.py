@@ -22,6 +22,7 @@ from transformers import (
 
 from anygen.backbones.backbone import Backbone, BackboneConfig
 from anygen.backbones.blip import PROMPTS, build_blip
+from anygen.backbones.cross_attention import CrossAttentionBackbone
 from anygen.backbones.decoder_only import DecoderOnlyBackbone
 from anygen.backbones.encoder_decoder import EncoderDecoderBackbone
 from anygen.backbones.recurrent import RecurrentBackbone, is_recurrent
@@ -43,6 +44,8 @@ def build_backbone(
     if isinstance(tokenizer, ProcessorMixin):
         if llm.config.model_type in PROMPTS:
             return build_blip(llm, tokenizer, config=config)
+        if llm.config.model_type == "idefics":
+            return CrossAttentionBackbone(llm, tokenizer, config=config)
         return VisionLanguageBackbone(llm, tokenizer, config=config)
     if llm.config.is_encoder_decoder:
         return EncoderDecoderBackbone(llm, tokenizer, config=config)

@@ -9,6 +9,7 @@ does not read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +99,7 @@ class VisionLanguageBackbone(Backbone):
             raise AnyGenError("model_load_error", f"processor: found {mark!r} for a part of type {modality}; expected {expected}")
         return mark
 
-    def media_ids(self, part: Part) -> list[int]:
+    def media_ids(self, part: Part, *, after: Sequence[int] = ()) -> list[int]:
         """The tokens that stand for a medium; one placeholder for a medium that is not opened yet."""
         if not isinstance(part.media, (Image.Image, Audio)):
             return [self._placeholder(part.type)]

@@ -51,6 +51,10 @@ PUBLISHED = {"blip-2": "Question: {} Answer:", "instructblip": "{}"}
 
 def theirs_of(seer, talk):
     """The messages through the processor's own template and call, or as models without one are asked."""
+    if seer.bare.config.model_type == "idefics":
+        *shown, words = talk[0]["content"]
+        prompt = ["User:", *(part["image"] for part in shown), f"{words['text']}<end_of_utterance>\nAssistant:"]
+        return seer.processor(text=prompt if shown else "".join(prompt), return_tensors="pt", add_end_of_utterance_token=False)
     if seer.bare.config.model_type in PUBLISHED:
         return asked_without_template(seer, talk)
     text = seer.processor.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)

@@ -20,6 +20,9 @@ from transformers import (
     Idefics3Config,
     Idefics3ForConditionalGeneration,
     Idefics3Processor,
+    IdeficsConfig,
+    IdeficsForVisionText2Text,
+    IdeficsProcessor,
     InstructBlipConfig,
     InstructBlipForConditionalGeneration,
     InstructBlipProcessor,
@@ -42,6 +45,7 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.idefics.image_processing_pil_idefics import IdeficsImageProcessorPil
 from transformers.models.idefics3 import Idefics3ImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -224,6 +228,21 @@ def save_instructblip(folder: Path) -> Path:
     return _save(InstructBlipForConditionalGeneration, config, processor, folder)
 
 
+def save_idefics(folder: Path, *, use_resampler: bool = True) -> Path:
+    """Three tokens beyond the vocabulary, in matrices of their own, and gates that are open: they begin as 0."""
+    marks = ["<fake_token_around_image>", "<image>", "<end_of_utterance>"]
+    tokenizer = tokenizer_with(marks)
+    processor = IdeficsProcessor(IdeficsImageProcessorPil(image_size=16), tokenizer)
+    ids = _ids_of(tokenizer) | {"vocab_size": len(tokenizer) - len(marks), "additional_vocab_size": len(marks)}
+    latents = dict(use_resampler=use_resampler, resampler_n_latents=3, resampler_depth=1, resampler_n_heads=2, resampler_head_dim=4)
+    seeing = {name: size for name, size in SEEING.items() if name != "hidden_size"} | {"embed_dim": 16}
+    config = IdeficsConfig(
+        **ATTENTION, **ids, vision_config=seeing, perceiver_config=latents, use_resampler=use_resampler, max_position_embeddings=1024,
+        alpha_initializer="ones",
+    )  # fmt: skip
+    return _save(IdeficsForVisionText2Text, config, processor, folder)
+
+
 def _ids_of(tokenizer) -> dict[str, int]:
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {"vocab_size": len(tokenizer)} | {name: getattr(tokenizer, name) for name in names}
@@ -259,4 +278,5 @@ SEERS = {
     "BLIP-2": save_blip2,
     "BLIP-2 over T5": save_blip2_over_t5,
     "InstructBLIP": save_instructblip,
+    "IDEFICS": save_idefics,
 }

@@ -28,20 +28,7 @@ SMALL = {
 """Sampling parameters of tiny snapshots that their pipelines' own sizes are too large for."""
 
 
-NOT_YET = {
-    "IdeficsForVisionText2Text": "its pictures go into cross-attention, not into the row of tokens",
-}
-"""Classes that anygen has no backbone for, and why; where one loads after all its test fails, and the line goes."""
-
-
-def cases():
-    """Every preset; those that cannot be composed have to be refused as a model that does not load."""
-    for name in preset_names():
-        why = NOT_YET.get(read_preset(name).llm.class_name)
-        yield pytest.param(name, marks=[pytest.mark.xfail(strict=True, raises=AnyGenError, reason=why)] if why else [])
-
-
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", preset_names())
 def test_the_composition_answers_with_every_medium(name, snapshots):
     preset = read_preset(name)
     sources = {place: snapshots(part.class_name) for place, part in preset.parts.items()}

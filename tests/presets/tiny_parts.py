@@ -65,21 +65,10 @@ def seeing_processor():
     return Idefics3Processor(reader, words, image_seq_len=1, chat_template=template)
 
 
-def idefics():
-    from transformers import IdeficsConfig, IdeficsForVisionText2Text
-
-    vision = {"embed_dim": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
-    text = {key: value for key, value in TEXT.items() if key != "num_key_value_heads"}
-    config = IdeficsConfig(**text, **_ids(), additional_vocab_size=0, vision_config=vision, cross_layer_interval=1,
-                           perceiver_config={"resampler_depth": 1, "resampler_n_heads": 2, "resampler_head_dim": 4, "resampler_n_latents": 4})  # fmt: skip
-    return IdeficsForVisionText2Text(config)
-
-
 LLMS = {
     "Qwen3ForCausalLM": qwen3,
     "LlamaForCausalLM": llama,
     "Idefics3ForConditionalGeneration": idefics3,
-    "IdeficsForVisionText2Text": idefics,
 }
 
 
@@ -87,6 +76,7 @@ SEERS = {
     "LlavaForConditionalGeneration": "LLaVA",
     "Qwen2_5_VLForConditionalGeneration": "Qwen2.5-VL",
     "Blip2ForConditionalGeneration": "BLIP-2",
+    "IdeficsForVisionText2Text": "IDEFICS",
 }
 """Classes whose snapshots, with processors, are those of `tests/backbones/tiny_seers.py`."""
 
@@ -98,7 +88,7 @@ def save_llm(class_name: str, folder: Path) -> None:
 
         tiny_seers.SEERS[SEERS[class_name]](folder)
         config = json.loads((folder / "config.json").read_text())
-        config["text_config"]["max_position_embeddings"] = 1024  # room for the instructions of a text bridge
+        config.get("text_config", config)["max_position_embeddings"] = 1024  # room for the instructions of a text bridge
         (folder / "config.json").write_text(json.dumps(config))
         return
     LLMS[class_name]().save_pretrained(folder)
