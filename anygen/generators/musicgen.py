@@ -190,13 +190,18 @@ class MusicgenGenerator(TransformersGenerator):
 
 
 def drawn(logits: Tensor, generators: Sequence[torch.Generator], temperature: float, top_k: int) -> Tensor:
-    """One token each of logits (N, K, V), each item's with its own generator: (N, K). Temperature 0 takes the likeliest."""
+    """One token each of logits (N, K, V), each item's with its own generator: (N, K).
+
+    Temperature 0 takes the likeliest, `top_k` 0 any. A draw goes over all of V, as in transformers and audiocraft: a seed
+    gives the tokens that it gives there.
+    """
     if temperature == 0:
         return logits.argmax(dim=-1)
-    best, places = logits.topk(min(int(top_k), logits.shape[-1]), dim=-1)
-    chances = (best / temperature).softmax(dim=-1)
+    chances = (logits / temperature).softmax(dim=-1)
+    if 0 < top_k < logits.shape[-1]:
+        chances = chances * (chances >= chances.topk(int(top_k), dim=-1).values[..., -1:])
     rows = [
         torch.multinomial(chance.to(generator.device), 1, generator=generator).to(logits.device)
         for chance, generator in zip(chances, generators, strict=True)
     ]
-    return places.gather(-1, torch.stack(rows))[..., 0]
+    return torch.stack(rows)[..., 0]

@@ -45,6 +45,19 @@ def test_the_likeliest_tokens_are_those_of_transformers(generator, scale):
         np.testing.assert_allclose(own.waveform, their.mean(dim=0).numpy(), atol=1e-5)
 
 
+def test_a_seed_gives_what_it_gives_in_transformers(generator):
+    """Sampled, a caption alone: the tokens that `model.generate` draws after `torch.manual_seed`."""
+    given = generator.tokenizer(CAPTIONS[:1], padding="max_length", max_length=12, return_tensors="pt")
+    steps = generator.num_frames(0.2) + int(generator.delays[-1])
+    torch.manual_seed(4)
+    (theirs,) = generator.model.generate(
+        input_ids=given["input_ids"], attention_mask=given["attention_mask"], do_sample=True, guidance_scale=3.0,
+        temperature=20.0, top_k=5, max_new_tokens=steps, min_new_tokens=steps,
+    )  # fmt: skip
+    (ours,) = generator.generate(generator.encode_text(CAPTIONS[:1]), generators=seeded(4), temperature=20.0, top_k=5)
+    np.testing.assert_allclose(ours.waveform, theirs.mean(dim=0).numpy(), atol=1e-5)
+
+
 def test_an_item_does_not_depend_on_its_batch_and_a_seed_is_a_sound(generator):
     condition = generator.encode_text(CAPTIONS)
     both = generator.generate(condition, generators=seeded(1, 2), temperature=20)
