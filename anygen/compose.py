@@ -173,7 +173,8 @@ def _load_generator(
     if budget is not None:
         return LazyGenerator.from_source(place, modality=modality, options=options, budget=budget)
     generator = load_generator(source, modality=modality, options=options)
-    generator.source = place
+    # A reference gives nobody leave to read pickles: what was read of them is saved with the model.
+    generator.source = None if options is not None and options.allow_pickle else place
     return generator
 
 

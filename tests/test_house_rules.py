@@ -35,8 +35,9 @@ DESCRIPTIVE_DECORATORS = {"register_to_config"}
 """Decorators that sound like a registration and are none: diffusers' keeps a module's own constructor arguments."""
 IMPORT_NAMES = {"pillow": "PIL", "pyyaml": "yaml", "huggingface-hub": "huggingface_hub"}
 """Distributions that are imported by another name than the one they are installed by."""
-OPTIONAL_PACKAGES = {"audiocraft"}
-"""Third-party packages that code may import where a user has them, though no extra installs them."""
+OPTIONAL_PACKAGES = {"audiocraft", "omegaconf"}
+"""Third-party packages that code may import where a user has them, though no extra installs them: audiocraft, and what
+its configurations are."""
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef)

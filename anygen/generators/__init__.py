@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 def generator_classes() -> dict[str, type[Generator]]:
     """Every generator class by the name that a model folder stores; adding one is adding a line here."""
+    from anygen.generators.audiocraft import AudiocraftGenerator
     from anygen.generators.diffusion import AudioGenerator, ImageGenerator, VideoGenerator
     from anygen.generators.musicgen import MusicgenGenerator
     from anygen.generators.speech import SpeechT5Generator, VitsGenerator
@@ -40,6 +41,7 @@ def generator_classes() -> dict[str, type[Generator]]:
         "VideoGenerator": VideoGenerator,
         "AudioGenerator": AudioGenerator,
         "MusicgenGenerator": MusicgenGenerator,
+        "AudiocraftGenerator": AudiocraftGenerator,
         "VitsGenerator": VitsGenerator,
         "SpeechT5Generator": SpeechT5Generator,
         "RemoteGenerator": RemoteGenerator,

@@ -24,6 +24,8 @@ DTYPES = ("float32", "float16", "bfloat16")
 OFFLOADS = ("none", "model", "sequential", "group")
 FEW_STEP_SCHEDULERS = ("LCMScheduler", "TCDScheduler")
 """Schedulers that declare no compatibility and take the place of any that DDIM can take."""
+NOT_KEPT = ("settings", "allow_pickle")
+"""Options that a reference does not keep: a generator has its settings, and nobody is given leave to read pickles."""
 COMPILE_MODES = ("none", "default", "reduce-overhead", "max-autotune")
 
 
@@ -57,6 +59,10 @@ class LoadOptions:
     """Whether the autoencoder decodes one item at a time."""
     vae_tiling: bool = False
     """Whether the autoencoder decodes tile by tile."""
+    allow_pickle: bool = False
+    """Whether audiocraft's pickles are read, as weights only. A saved model holds what was read, and passes no leave on."""
+    multi_band_diffusion: str | None = None
+    """File, folder or repository of MultiBandDiffusion's weights, which decode what audiocraft's MusicGen makes."""
     settings: Mapping[str, int | float] = field(default_factory=dict)
     """Defaults of the sampling parameters, e.g. {"num_inference_steps": 1, "guidance_scale": 0.0} for a turbo model."""
 
@@ -73,18 +79,19 @@ class LoadOptions:
             raise _invalid("device_map", dict(self.device_map), "cpu_offload none: both say where the parts are")
 
     def to_plain(self) -> dict[str, Any]:
-        """What was asked for beyond the defaults, `settings` apart (a generator has those), as JSON can hold it."""
-        names = [each.name for each in fields(self) if each.name != "settings"]
+        """What was asked for beyond the defaults, as JSON can hold it, without what a reference does not keep."""
+        names = [each.name for each in fields(self) if each.name not in NOT_KEPT]
         default = LoadOptions()
         given = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default, name)}
-        if self.lora and Path(self.lora).is_dir():
-            given["lora"] = str(Path(self.lora).resolve())
+        for name in ("lora", "multi_band_diffusion"):
+            if name in given and Path(given[name]).exists():
+                given[name] = str(Path(given[name]).resolve())
         return {name: plain(value) for name, value in given.items()}
 
     @classmethod
     def from_plain(cls, values: Any, *, settings: Mapping[str, int | float], where: str) -> LoadOptions:
         """What `to_plain` gave. Raises AnyGenError("model_load_error") that names `where` for anything else."""
-        known = {each.name for each in fields(cls)} - {"settings"}
+        known = {each.name for each in fields(cls)} - set(NOT_KEPT)
         if not isinstance(values, Mapping) or not set(values) <= known:
             expected = f"an object with some of {', '.join(sorted(known))}"
             raise AnyGenError("model_load_error", f"{where}: options is {values!r}; expected {expected}")
@@ -111,7 +118,7 @@ def load_generator(source: Any, *, modality: str | None = None, options: LoadOpt
 
     Args:
         source: a folder or repository of a diffusers pipeline, ours or theirs, or of a model of transformers
-            (`transformers_classes`); a `DiffusionPipeline`; a `Generator`.
+            (`transformers_classes`), or of one of audiocraft; a `DiffusionPipeline`; a `Generator`.
         modality: what it has to make, "image", "video" or "audio"; found from the pipeline where none is given.
         options: see `LoadOptions`.
 
@@ -159,11 +166,15 @@ def _from_folder(source: str | Path, options: LoadOptions) -> Generator:
     """A folder on disk or fetched from the hub."""
     import torch
 
+    from anygen.generators.audiocraft_folder import is_audiocraft_folder
     from anygen.generators.diffusion import DiffusionGenerator
     from anygen.generators.pipeline_folder import load_pipeline, read_index
     from anygen.generators.transformers_folder import is_transformers_folder
 
-    folder = find_folder(source)
+    folder = find_folder(source, allow_pickle=options.allow_pickle)
+    # facebook/musicgen-small holds the model for transformers too, which needs no pickles.
+    if is_audiocraft_folder(folder) and (options.multi_band_diffusion or not is_transformers_folder(folder)):
+        return _from_audiocraft(folder, options)
     if is_transformers_folder(folder):
         return _from_transformers(folder, options)
     components = [name for name, entry in read_index(folder).items() if isinstance(entry, list)]
@@ -203,8 +214,29 @@ def _from_transformers(folder: Path, options: LoadOptions) -> Generator:
     return load_transformers(folder, settings=options.settings, **loading)
 
 
+def _from_audiocraft(folder: Path, options: LoadOptions) -> Generator:
+    """A model of an installed audiocraft."""
+    import torch
+
+    from anygen.generators.audiocraft import AudiocraftGenerator
+    from anygen.generators.transformers_folder import read_settings
+
+    for name in ("device_map", "quantization"):
+        if getattr(options, name):
+            raise _invalid(name, dict(getattr(options, name)), "none: audiocraft reads its weights whole")
+    return AudiocraftGenerator.from_folder(
+        folder,
+        settings=read_settings(folder) | dict(options.settings),
+        dtype=getattr(torch, options.dtype or "float32"),
+        allow_pickle=options.allow_pickle,
+        multi_band_diffusion=options.multi_band_diffusion,
+    )
+
+
 def apply_options(generator: Generator, options: LoadOptions) -> None:
     """What can be set once the weights are there; the device comes last."""
+    from anygen.generators.audiocraft import AudiocraftGenerator
+
     pipeline = getattr(generator, "pipeline", None)
     asked = [
         name
@@ -214,6 +246,9 @@ def apply_options(generator: Generator, options: LoadOptions) -> None:
     asked += [name for name in ("cpu_offload", "compile") if getattr(options, name) != "none"]
     if pipeline is None and asked:
         raise _invalid(asked[0], getattr(options, asked[0]), f"a diffusers pipeline; found {type(generator).__name__}")
+    if options.multi_band_diffusion and not isinstance(generator, AudiocraftGenerator):
+        expected = f"a model of audiocraft; found {type(generator).__name__}"
+        raise _invalid("multi_band_diffusion", options.multi_band_diffusion, expected)
     if options.scheduler:
         pipeline.scheduler = chosen_scheduler(pipeline, options.scheduler, options.scheduler_settings)
     if options.lora:

@@ -60,7 +60,8 @@ def read_index(folder: Path) -> dict[str, Any]:
     """The folder's `model_index.json`. Raises AnyGenError("model_load_error") where it is missing or is none."""
     path = folder / INDEX_FILE
     if not path.is_file():
-        raise AnyGenError("model_load_error", f"{path} is missing; expected a folder of a diffusers pipeline")
+        detail = f"{path} is missing; expected a folder of a diffusers pipeline, or a model of transformers or audiocraft"
+        raise AnyGenError("model_load_error", f"{detail} (whose pickles are fetched where allow_pickle is set)")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -15,6 +15,7 @@ from anygen.generators.generator import Condition
 MODALITIES = ("image", "video", "audio")
 TESTED_ELSEWHERE = {
     "MusicgenGenerator": "generators/test_musicgen.py",
+    "AudiocraftGenerator": "generators/test_audiocraft.py",
     "VitsGenerator": "generators/test_speech.py",
     "SpeechT5Generator": "generators/test_speech.py",
     "RemoteGenerator": "remote/test_generator.py",
