@@ -194,7 +194,7 @@ class Backbone(Words, nn.Module, ABC):
         return embeddings if self.token_rows is None else embeddings + self.token_rows.added_to_embeddings(ids)
 
     def embed_media(self, slots: Sequence[MediaSlot]) -> Tensor | None:
-        """float[N, K, D]: embeddings of N media that the LLM reads by itself; None where it merges them by itself as well."""
+        """float[N, K, D]: embeddings of N media that the LLM reads by itself; None where it merges them itself, too."""
         return None
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""BLIP-2 and InstructBLIP: a Q-Former makes K embeddings of an image, which an ordinary LLM reads in front of the words.
+"""BLIP-2 and InstructBLIP: a Q-Former makes K embeddings of an image, which an ordinary LLM reads before the words.
 
     image --the model's own processor, ViT and Q-Former--> float[K, D] --> the places of K image tokens --> its LLM
 
@@ -37,7 +37,7 @@ ANSWERS = {
         "{% if last %}{{ last['content'] }}{{ eos_token }}{% endif %}"
     ),
 }
-"""Whether the LLM is an encoder-decoder -> how turns become a prompt; an encoder's prompt ends before the last reply."""
+"""Whether the LLM is an encoder-decoder -> how turns become a prompt; an encoder's ends before the last reply."""
 TURN = (
     "{% if message['role'] == 'assistant' %}{{ message['content'] }}END"
     "{% else %}{% if not loop.first %}{{ '\n' }}{% endif %}"
@@ -65,7 +65,9 @@ class BlipBackbone(Backbone):
     def __init__(self, llm: PreTrainedModel, processor: ProcessorMixin, *, config: BackboneConfig | None = None):
         super().__init__(llm, processor.tokenizer, config=config or BackboneConfig(media_start="", media_end=""))
         self.processor = processor
-        self.plain_template = plain_template(llm.config.model_type, is_encoder_decoder=self.speaker.config.is_encoder_decoder)
+        self.plain_template = plain_template(
+            llm.config.model_type, is_encoder_decoder=self.speaker.config.is_encoder_decoder
+        )
         self.words_begin = PROMPTS[llm.config.model_type][1]
         self.lora_targets = [  # not the parts that see
             f"language_model.{name}"
@@ -75,7 +77,9 @@ class BlipBackbone(Backbone):
         (found,) = self.special_ids([str(processor.image_token)])
         if found != llm.config.image_token_id:
             expected = f"expected {llm.config.image_token_id}, the image_token_index of config.json"
-            raise AnyGenError("model_load_error", f"processor: found {found} as the id of {processor.image_token}; {expected}")
+            raise AnyGenError(
+                "model_load_error", f"processor: found {found} as the id of {processor.image_token}; {expected}"
+            )
 
     def save_pretrained(self, folder: Any) -> None:
         """As every backbone, with the processor."""
@@ -92,7 +96,7 @@ class BlipBackbone(Backbone):
         return [self.llm.config.image_token_id] * self.llm.config.num_query_tokens
 
     def parts_ahead(self, conversation: Conversation) -> list[Part]:
-        """The images of the user's first turn: these models learned to read theirs before the token that begins a text."""
+        """The images of the user's first turn: in training they stood before the token that begins a text."""
         asked = next((turn for turn in conversation if turn.role == "user"), None)
         return [part for part in asked.parts if part.type in self.reads] if asked else []
 
@@ -125,7 +129,9 @@ class BlipEncoderDecoderBackbone(BlipBackbone, EncoderDecoderBackbone):
     """Over Flan-T5: the encoder reads images and question."""
 
 
-def build_blip(llm: PreTrainedModel, processor: ProcessorMixin, *, config: BackboneConfig | None = None) -> BlipBackbone:
+def build_blip(
+    llm: PreTrainedModel, processor: ProcessorMixin, *, config: BackboneConfig | None = None
+) -> BlipBackbone:
     """A model of this family as the backbone of its LLM's kind."""
     is_encoder_decoder = llm.language_model.config.is_encoder_decoder
     kind = BlipEncoderDecoderBackbone if is_encoder_decoder else BlipDecoderOnlyBackbone

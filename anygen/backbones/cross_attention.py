@@ -1,6 +1,6 @@
 """IDEFICS, the open Flamingo: pictures go into cross-attention between the LLM's layers, words alone into its row.
 
-    image --the model's own processor, ViT and resampler--> what is seen float[N, P, D_vision], looked at from every position
+    image --the model's own processor, ViT and resampler--> what is seen, float[N, P, D_vision], to look at from words
 
     row       <s>User: <fake> <image> <fake> what is it? <end_of_utterance>\\nAssistant: a bell
     looks at  -   -      -     1 ...                                                        1      the last image so far
@@ -29,7 +29,8 @@ IMAGE, FAKE, END_OF_UTTERANCE = "<image>", "<fake_token_around_image>", "<end_of
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{% if not loop.first %}{{ '\n' }}{% endif %}"
     "{% if message['role'] != 'system' %}{{ message['role'] | capitalize }}:{% endif %}{{ message['content'] }}"
-    "{% if message['role'] == 'assistant' %}END{% elif message['role'] == 'user' %}END_OF_QUESTION{% endif %}{% endfor %}"
+    "{% if message['role'] == 'assistant' %}END{% elif message['role'] == 'user' %}END_OF_QUESTION{% endif %}"
+    "{% endfor %}"
     "{% if add_generation_prompt %}{{ '\n' }}Assistant:{% endif %}"
 )
 """The prompt of its model card. Its tokenizer, Llama's, puts a blank in front of words by itself."""
@@ -73,7 +74,9 @@ class CrossAttentionBackbone(Backbone):
         """See `Backbone.read`; each row is a pass."""
         hidden = []
         for row, length in enumerate(inputs.attention_mask.sum(dim=1).tolist()):
-            states = self._pass(embeddings[row : row + 1, :length], self._look(inputs, row), inputs.input_ids[row, :length])
+            states = self._pass(
+                embeddings[row : row + 1, :length], self._look(inputs, row), inputs.input_ids[row, :length]
+            )
             hidden.append(nn.functional.pad(states[0], (0, 0, 0, embeddings.shape[1] - length)))
         return torch.stack(hidden)
 
@@ -105,15 +108,20 @@ class CrossAttentionBackbone(Backbone):
 
         `ids`: int64[W], in which images have their places; None after the prompt, where the last image is looked at.
         """
-        count, width = len(seen), embeddings.shape[1]
-        last = torch.full((width,), count, device=embeddings.device) if ids is None else (ids == self.image_id).cumsum(dim=0)
-        looks = last[:, None] == torch.arange(1, max(count, 1) + 1, device=last.device)  # [W, N], nothing before an image
+        count = len(seen)
+        is_place = embeddings.new_zeros(embeddings.shape[1]) if ids is None else ids == self.image_id
+        last = is_place.long().cumsum(dim=0) + (count if ids is None else 0)
+        looks = last[:, None] == torch.arange(1, max(count, 1) + 1, device=last.device)  # [W, N]; none is 0, no column
         if count == 0:  # the model wants something to look away from
             looks, seen = torch.zeros_like(looks), seen.new_zeros(1, *seen.shape[1:])
         name = "perceiver_embeddings" if self.llm.config.use_resampler else "image_encoder_embeddings"
         memory = {} if cache is None else {cache_name(self.llm.model): cache}
         return self.llm.model(
-            inputs_embeds=embeddings, image_attention_mask=looks[None], use_cache=cache is not None, **{name: seen}, **memory
+            inputs_embeds=embeddings,
+            image_attention_mask=looks[None],
+            use_cache=cache is not None,
+            **{name: seen},
+            **memory,
         ).last_hidden_state
 
 
@@ -129,7 +137,9 @@ def join_vocabulary(llm: PreTrainedModel) -> None:
     words, head = llm.get_input_embeddings(), llm.get_output_embeddings()
     tied = head.weight is words.weight
     words.weight = nn.Parameter(torch.cat([words.weight, words.additional_embedding.weight]), requires_grad=False)
-    head.weight = words.weight if tied else nn.Parameter(torch.cat([head.weight, head.additional_fc.weight]), requires_grad=False)
+    head.weight = (
+        words.weight if tied else nn.Parameter(torch.cat([head.weight, head.additional_fc.weight]), requires_grad=False)
+    )
     words.num_embeddings = head.out_features = len(words.weight)
     words.num_additional_embeddings = head.out_additional_features = 0
     del words.additional_embedding, head.additional_fc

@@ -31,7 +31,9 @@ from anygen.backbones.vision_language import VisionLanguageBackbone
 from anygen.errors import AnyGenError
 
 THINKERS = {"qwen2_5_omni": Qwen2_5OmniThinkerForConditionalGeneration}
-"""`model_type` of a model that speaks for itself -> the class of its part that reads and writes, which is what loads."""
+"""`model_type` of a model that speaks for itself -> the class of its part that reads and writes, which is loaded."""
+REFUSED = {"mllama": "its pictures go into cross-attention of another kind than IDEFICS's"}
+"""`model_type` of a model that would load, and could not be shown anything -> why."""
 
 
 def build_backbone(
@@ -86,6 +88,8 @@ def load_backbone(
 
 def _kind(described: PreTrainedConfig) -> Any:
     """Which class of transformers reads the LLM."""
+    if described.model_type in REFUSED:
+        raise ValueError(f"found a {described.model_type}, which anygen has no backbone for: {REFUSED[described.model_type]}")
     if described.model_type in THINKERS:
         return THINKERS[described.model_type]
     if described.is_encoder_decoder and described.model_type not in PROMPTS:

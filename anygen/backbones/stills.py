@@ -1,4 +1,4 @@
-"""Processors of vision-language models whose part for films needs torchvision, where there is none: they read no films."""
+"""Processors of vision-language models whose part for films needs torchvision, without it: they read no films."""
 
 from __future__ import annotations
 
@@ -27,14 +27,20 @@ PARTS_OF_OMNI = {"qwen2_5_omni_thinker": Qwen2_5OmniProcessor}
 
 def load_processor(folder: str | Path, *, described: PreTrainedConfig) -> ProcessorMixin:
     """The processor of a folder; without torchvision one that has no part for films."""
-    kind = PROCESSOR_MAPPING[type(described)] if type(described) in PROCESSOR_MAPPING else PARTS_OF_OMNI.get(described.model_type)
+    kind = (
+        PROCESSOR_MAPPING[type(described)]
+        if type(described) in PROCESSOR_MAPPING
+        else PARTS_OF_OMNI.get(described.model_type)
+    )
     names = [] if kind is None else kind.get_attributes()
     if FILMS not in names or not set(names) <= {FILMS, *READERS} or is_torchvision_available():
         return AutoProcessor.from_pretrained(folder, local_files_only=True)
     parts = {name: READERS[name].from_pretrained(folder, local_files_only=True) for name in names if name != FILMS}
     settings, _ = kind.get_processor_dict(folder, local_files_only=True)
     template = settings.get("chat_template") or parts["tokenizer"].chat_template
-    return stills_only(kind).from_args_and_dict([parts.get(name) for name in names], settings | {"chat_template": template})
+    return stills_only(kind).from_args_and_dict(
+        [parts.get(name) for name in names], settings | {"chat_template": template}
+    )
 
 
 def stills_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:

@@ -2,9 +2,9 @@
 
     image, audio --the model's own processor--> placeholder tokens of its kind, and features --the whole model--> states
 
-anygen adds the output side alone: signal tokens, bridges and decoding. Images are read, and sounds where the processor has
-a part for them; films need processors that transformers builds on torchvision, and are refused as media that this model
-does not read.
+anygen adds the output side alone: signal tokens, bridges and decoding. Images are read, and sounds where the processor
+has a part for them; films need processors that transformers builds on torchvision, and are refused as media that this
+model does not read.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class VisionLanguageBackbone(Backbone):
         before = plain.index(words["text"])
         mark = shown[before : shown.index(words["text"])] if shown[:before] == plain[:before] else ""
         if (expected := getattr(self.processor, f"{modality}_token")) not in mark:
-            raise AnyGenError("model_load_error", f"processor: found {mark!r} for a part of type {modality}; expected {expected}")
+            found = f"processor: found {mark!r} for a part of type {modality}; expected {expected}"
+            raise AnyGenError("model_load_error", found)
         return mark
 
     def media_ids(self, part: Part, *, after: Sequence[int] = ()) -> list[int]:
@@ -109,7 +110,8 @@ class VisionLanguageBackbone(Backbone):
         """What the processor makes of media and their marks, one after the other."""
         media: dict[str, list[Any]] = {}
         for part in parts:
-            media.setdefault(READERS[part.type][1], []).append(self._sound(part) if part.type == "audio" else part.media)
+            medium = self._sound(part) if part.type == "audio" else part.media
+            media.setdefault(READERS[part.type][1], []).append(medium)
         settings = {"return_tensors": "pt", "add_special_tokens": False}
         return dict(self.processor(text=["".join(self.marks[part.type] for part in parts)], **media, **settings))
 
@@ -183,7 +185,8 @@ class VisionLanguageBackbone(Backbone):
     def _pass(self, embeddings: Tensor, ids: Tensor, features: dict[str, Tensor], *, cache: Cache | None = None) -> Tensor:
         """float[1, W, D] -> float[1, W, D]: what the output head is given.
 
-        The model is called with ids, from which it finds the places of its media, and reads `embeddings` in their stead.
+        The model is called with ids, from which it finds the places of its media, and reads `embeddings` in their
+        stead.
         """
         if cache is None or not cache.get_seq_length():  # as processors have it; later blocks count from the cache
             features = features | {"attention_mask": torch.ones_like(ids)}

@@ -5,9 +5,11 @@ import torch
 from test_vision_language import PICTURES
 from tiny_llms import build_model
 from tiny_seers import save_idefics
-from transformers import AutoProcessor, IdeficsConfig, IdeficsForVisionText2Text
+from transformers import AutoProcessor, IdeficsConfig, IdeficsForVisionText2Text, MllamaConfig
 
+from anygen.backbones import load_backbone
 from anygen.backbones.cross_attention import join_vocabulary
+from anygen.errors import AnyGenError
 
 SHOWN = "<fake_token_around_image><image><fake_token_around_image>"
 END = "<end_of_utterance>"
@@ -15,11 +17,18 @@ HISTORY = [
     {"role": "system", "content": "be brief"},
     {"role": "user", "content": [{"type": "text", "text": "what is it?"}, {"type": "image", "image": PICTURES[0]}]},
     {"role": "assistant", "content": "a bell"},
-    {"role": "user", "content": [*({"type": "image", "image": each} for each in PICTURES[1:]), {"type": "text", "text": "and it?"}]},
+    {
+        "role": "user",
+        "content": [*({"type": "image", "image": each} for each in PICTURES[1:]), {"type": "text", "text": "and it?"}],
+    },
 ]
 PUBLISHED = [
-    "be brief\nUser:what is it?", PICTURES[0], f"{END}\nAssistant:a bell{END}\nUser:", *PICTURES[1:], f"and it?{END}\nAssistant:",
-]  # fmt: skip
+    "be brief\nUser:what is it?",
+    PICTURES[0],
+    f"{END}\nAssistant:a bell{END}\nUser:",
+    *PICTURES[1:],
+    f"and it?{END}\nAssistant:",
+]
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +76,9 @@ def test_one_vocabulary_says_what_two_did(folder, tmp_path, tied):
     for joined in (model, IdeficsForVisionText2Text.from_pretrained(tmp_path).eval()):
         assert (joined.config.vocab_size, joined.config.additional_vocab_size) == (total, 0)
         assert torch.allclose(joined(ids, **given).logits, expected, atol=1e-5)
+
+
+def test_other_cross_attention_is_refused_by_name(tmp_path):
+    MllamaConfig().save_pretrained(tmp_path)
+    with pytest.raises(AnyGenError, match="model_load_error.*mllama.*cross-attention"):
+        load_backbone(tmp_path)

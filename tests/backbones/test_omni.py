@@ -1,4 +1,4 @@
-"""Qwen2.5-Omni's thinker hears: sounds beside pictures, in the order they are in, are what transformers makes of them."""
+"""Qwen2.5-Omni's thinker hears: sounds beside pictures, in their order, are what transformers makes of them."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,10 @@ WORDS = {"type": "text", "text": "what is it?"}
 
 
 def shown(*media) -> list[dict]:
-    parts = [{"type": "audio", "audio": each} if isinstance(each, Audio) else {"type": "image", "image": each} for each in media]
+    parts = [
+        {"type": "audio", "audio": each} if isinstance(each, Audio) else {"type": "image", "image": each}
+        for each in media
+    ]
     return [{"role": "user", "content": [*parts, WORDS]}]
 
 
@@ -42,7 +45,9 @@ def theirs_of(omni, talk):
     sounds = [part["audio"].waveform for part in parts if part["type"] == "audio"]
     pictures = [part["image"] for part in parts if part["type"] == "image"]
     text = omni.processor.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
-    return omni.processor(text=[text], images=pictures or None, audio=sounds or None, return_tensors="pt", add_special_tokens=False)
+    return omni.processor(
+        text=[text], images=pictures or None, audio=sounds or None, return_tensors="pt", add_special_tokens=False
+    )
 
 
 @torch.no_grad()
@@ -61,7 +66,9 @@ def test_what_is_heard_is_what_transformers_hears(omni):
 @torch.no_grad()
 def test_replies_are_those_of_generate(omni):
     backbone = omni.model.backbone
-    never = [index for index in set(backbone.special_token_ids) - {backbone.end_id} if index < omni.bare.lm_head.out_features]
+    never = [
+        index for index in set(backbone.special_token_ids) - {backbone.end_id} if index < omni.bare.lm_head.out_features
+    ]
     for talk, reply in zip(TALKS, say(omni.model, TALKS, media=[]), strict=True):
         given = theirs_of(omni, talk)
         theirs = omni.bare.generate(
@@ -86,7 +93,9 @@ def test_sounds_of_other_rates_are_brought_to_the_processors(omni):
     assert ids[0] == ids[1]
 
 
-@pytest.mark.parametrize(("length", "code"), [(RATE + 1, "media_too_large"), (479, "media_too_short"), (0, "media_too_short")])
+@pytest.mark.parametrize(
+    ("length", "code"), [(RATE + 1, "media_too_large"), (479, "media_too_short"), (0, "media_too_short")]
+)
 def test_sounds_that_the_processor_would_cut_or_lose_are_refused(omni, length, code):
     with pytest.raises(AnyGenError, match=rf"messages\[0\].content\[0\]: found .*hears 0.03 to 1 s") as raised:
         omni.model.collate([shown(Audio(np.resize(NOISE, length), RATE))])

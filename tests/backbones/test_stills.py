@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(is_torchvision_available(), reason="with torchvi
 
 
 def test_settings_are_kept(tmp_path):
-    """LLaVA-OneVision gives a picture the tokens that its processor_config.json says; its class has no number of its own."""
+    """LLaVA-OneVision gives a picture the tokens that its processor_config.json says; its class has no number."""
     reader = LlavaOnevisionImageProcessorPil(size={"height": 16, "width": 16})
     told = {"num_image_tokens": 5, "vision_feature_select_strategy": "full", "chat_template": TEMPLATE}
     kind = stills_only(LlavaOnevisionProcessor)
