@@ -17,13 +17,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from anygen.errors import AnyGenError
 from anygen.hub import hub_errors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LANGUAGE, CODEC = "state_dict", "compression_state_dict"
 """The two parts of a model by the stems of audiocraft's files: what writes tokens, and what makes sound of them."""
@@ -103,6 +103,8 @@ def _read_pickle(path: Path) -> Part:
 
 
 def _load_pickle(path: Path) -> Any:
+    import torch
+
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -128,6 +130,7 @@ def write_parts(parts: Mapping[str, Part], folder: Path) -> None:
 
 def read_bands(source: str | Path) -> dict[str, Part]:
     """The parts band_0, band_1, ... of MultiBandDiffusion from audiocraft's file, or a folder or repository of it."""
+    import torch
     from omegaconf import DictConfig, ListConfig, OmegaConf
     from omegaconf.base import ContainerMetadata, Metadata
     from omegaconf.nodes import AnyNode

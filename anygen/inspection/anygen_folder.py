@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from anygen.generators.audiocraft_folder import is_audiocraft_folder
+from anygen.inspection.audiocraft_models import audiocraft_parts
 from anygen.inspection.folder_weights import component_headers
 from anygen.inspection.hub_folders import component_parts, denoiser_width, hidden_size, make_part
 from anygen.inspection.inventory import Inventory, Joint, PartInfo, read_config
@@ -141,12 +143,19 @@ def _generator_parts(folder: Path) -> list[PartInfo]:
             index, top = read_config(Path(source) / "model_index.json"), Path(source)
             prefix, training = f"generators/{modality}/", TRAINING["generators"]
             parts += [replace(p, source=source) for p in component_parts(top, index, top=top, prefix=prefix, training=training)]
+        elif source and is_audiocraft_folder(Path(source)):
+            prefix, training = f"generators/{modality}/", TRAINING["generators"]
+            found = audiocraft_parts(Path(source), top=Path(source), prefix=prefix, training=training)
+            parts += [replace(part, source=part.source or source) for part in found]
         elif source:
             parts.append(_reference(f"generators/{modality}", entry.get("class", "diffusers"), source, licence=None))
     for path in sorted((folder / "generators").glob("*/model_index.json")):
         prefix = f"generators/{path.parent.name}/"
         training = TRAINING["generators"]
         parts += component_parts(path.parent, read_config(path), top=folder, prefix=prefix, training=training)
+    for place in sorted(each for each in (folder / "generators").glob("*") if is_audiocraft_folder(each)):
+        prefix = f"generators/{place.name}/"
+        parts += audiocraft_parts(place, top=folder, prefix=prefix, training=TRAINING["generators"])
     return parts
 
 

@@ -2,8 +2,8 @@
 
     read_inventory(folder) -> Inventory
 
-Understood are anygen's model folders (nano, composed, converted), diffusers and transformers folders, single encoders, and
-the published layouts of `anygen.convert`. Each kind has a reader of its own.
+Understood are anygen's model folders (nano, composed, converted), folders of diffusers, transformers and audiocraft, single
+encoders, and the published layouts of `anygen.convert`. Each kind has a reader of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anygen.errors import AnyGenError
+from anygen.generators.audiocraft_folder import is_audiocraft_folder
 from anygen.presets.preset import BYTES_PER_PARAMETER
 
 MEMORY_DTYPES = ("float32", "bfloat16", "int8", "int4")
@@ -61,7 +62,7 @@ class Inventory:
     """All that is known of a model without its weights."""
 
     kind: str
-    """"anygen", "diffusers", "transformers", "encoder", or a layout of `anygen.convert.layouts`."""
+    """"anygen", "diffusers", "transformers", "audiocraft", "encoder", or a layout of `anygen.convert.layouts`."""
     parts: tuple[PartInfo, ...]
     joints: tuple[Joint, ...] = ()
 
@@ -85,6 +86,7 @@ def read_inventory(folder: Path) -> Inventory:
     """The inventory of a folder. Raises `model_load_error` for a folder of no kind that is known."""
     from anygen.convert.layouts import detect_layout
     from anygen.inspection.anygen_folder import read_anygen
+    from anygen.inspection.audiocraft_models import read_audiocraft
     from anygen.inspection.hub_folders import read_diffusers, read_transformers
     from anygen.inspection.published_folder import read_published
 
@@ -92,6 +94,7 @@ def read_inventory(folder: Path) -> Inventory:
         "anygen": read_anygen,
         "diffusers": read_diffusers,
         "transformers": read_transformers,
+        "audiocraft": read_audiocraft,
     }
     if layout := detect_layout(folder):
         return read_published(folder, layout)
@@ -101,6 +104,8 @@ def read_inventory(folder: Path) -> Inventory:
 def _kind(folder: Path) -> str:
     if (folder / "model_index.json").is_file():
         return "diffusers"
+    if is_audiocraft_folder(folder) and not (folder / "config.json").is_file():
+        return "audiocraft"
     config = read_config(folder / "config.json")
     if config.get("model_type") == "anygen" or "signals" in config:
         return "anygen"

@@ -76,19 +76,24 @@ def read_safetensors_headers(path: Path) -> dict[str, TensorHeader]:
 
 def read_pickle_headers(path: Path) -> dict[str, TensorHeader]:
     """The tensors of a file of `torch.save` (torch 1.6 and later), a dict of tensors or one with a "state_dict"."""
+    found = read_pickle_notes(path)
+    found = found.get("state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not all(isinstance(each, TensorHeader) for each in found.values()):
+        raise AnyGenError("model_load_error", f"{path}: found no dict of tensors, and none under state_dict")
+    return dict(found)
+
+
+def read_pickle_notes(path: Path) -> Any:
+    """What a file of `torch.save` holds, with a header in the place of each tensor. Raises `model_load_error`."""
     try:
         with zipfile.ZipFile(path) as archive:
             (member,) = (each for each in archive.infolist() if each.filename.endswith("/data.pkl"))
             if member.file_size > MAX_HEADER_BYTES:
                 raise ValueError(f"its index takes {member.file_size} bytes; at most {MAX_HEADER_BYTES} are read")
             with archive.open(member) as file:
-                found = _HeaderUnpickler(file).load()
+                return _HeaderUnpickler(file).load()
     except (OSError, zipfile.BadZipFile, pickle.UnpicklingError, *MALFORMED) as error:
         raise AnyGenError("model_load_error", f"{path}: {error}; expected a zip file of torch.save") from error
-    found = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(isinstance(each, TensorHeader) for each in found.values()):
-        raise AnyGenError("model_load_error", f"{path}: found no dict of tensors, and none under state_dict")
-    return dict(found)
 
 
 MALFORMED = (EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError, ImportError, MemoryError)

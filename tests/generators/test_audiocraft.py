@@ -13,6 +13,7 @@ from anygen.generators import load_generators, save_generators
 from anygen.generators.audiocraft import AudiocraftGenerator
 from anygen.generators.generator import Condition
 from anygen.generators.loading import LoadOptions, load_generator
+from anygen.inspection.inventory import read_inventory
 from anygen.media.types import Audio
 from anygen.model import AnyGenModel
 
@@ -191,6 +192,18 @@ def test_what_was_read_of_pickles_is_saved_without_them(place, tmp_path):
         (expected, *_), (found, *_) = (each.generate(condition, generators=seeded(1, 2, 3)) for each in (made, again))
         assert np.array_equal(found.waveform, expected.waveform)
         assert len(direct.generate(direct.encode_text(CAPTIONS[:1]), generators=seeded(1))[0].waveform) == 160
+
+
+def test_what_it_holds_is_told_from_its_files(place, tmp_path):
+    made = load(place / "music", multi_band_diffusion=str(place))
+    made.save_pretrained(tmp_path)
+    named = {"language": made.language.parameters(), "codec": made.codec.state_dict().values()}
+    counts = {name: sum(tensor.numel() for tensor in tensors) for name, tensors in named.items()}
+    for folder, others in ((place / "music", set()), (tmp_path, {"decoder"})):
+        found = {part.name: part.num_parameters for part in read_inventory(folder).parts}
+        assert found["conditioner"] + found["language_model"] == counts["language"]
+        assert found["codec"] == counts["codec"] and found["text_encoder"] == 0
+        assert set(found) == {"conditioner", "language_model", "codec", "text_encoder"} | others
 
 
 def test_a_composed_model_is_saved_with_it(place, tmp_path, toy_model):
