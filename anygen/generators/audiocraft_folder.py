@@ -34,8 +34,9 @@ BANDS_FILE = "mbd_musicgen_32khz.th"
 SOLVERS = {"musicgen": "MusicGen", "lm": "MusicGen", "audiogen": "AudioGen", "sound_lm": "AudioGen"}
 """`solver` of a configuration -> the class that drives it, as in audiocraft's solvers/builders.py."""
 INSTALL = (
-    "pip install --no-deps audiocraft xformers torchaudio, and what they need: pip install dora-search einops flashy "
-    "hydra-core hydra-colorlog julius librosa num2words omegaconf sentencepiece spacy torchmetrics"
+    "pip install --no-deps audiocraft xformers torchaudio (of https://download.pytorch.org/whl/cpu beside a torch for "
+    "the CPU), and what they need: pip install dora-search einops flashy hydra-core julius librosa num2words omegaconf "
+    "sentencepiece spacy torchmetrics"
 )
 """Without --no-deps pip would put torch 2.1 in place of the one that is here, which audiocraft 1.3 does not need."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from anygen.compose import Composition, compose
+from anygen import AnyGenPipeline
 from anygen.errors import AnyGenError
 from anygen.generators import load_generators, save_generators
 from anygen.generators.audiocraft import AudiocraftGenerator
@@ -15,7 +15,7 @@ from anygen.generators.generator import Condition
 from anygen.generators.loading import LoadOptions, load_generator
 from anygen.inspection.inventory import read_inventory
 from anygen.media.types import Audio
-from anygen.model import AnyGenModel
+from anygen.projectors import OutputProjectorConfig
 
 pytest.importorskip("audiocraft")
 sys.path.insert(0, str(Path(__file__).parent))
@@ -206,17 +206,23 @@ def test_what_it_holds_is_told_from_its_files(place, tmp_path):
         assert set(found) == {"conditioner", "language_model", "codec", "text_encoder"} | others
 
 
-def test_a_composed_model_is_saved_with_it(place, tmp_path, toy_model):
-    """A reference would give leave to read pickles: the weights are in the model's folder instead."""
+def test_a_composed_model_is_saved_with_it(place, tmp_path, toy_model_maker):
+    """A reference would give leave to read pickles: the weights are in the model's folder instead. A signal bridge puts
+    projected states in the place of a caption's."""
     options = {"audio": LoadOptions(allow_pickle=True, settings=SHORT)}
-    given = {"llm": toy_model.backbone, "generators": {"audio": str(place / "music")}, "generator_options": options}
-    model = compose(Composition(**given))
-    model.save_pretrained(tmp_path)
+    small = OutputProjectorConfig(hidden_dim=16, num_layers=1, num_heads=2, feedforward_dim=32)
+    given = {
+        "llm": toy_model_maker().backbone,
+        "audio": str(place / "music"),
+        "bridge": "signal",
+        "output_projector": small,
+    }
+    pipe = AnyGenPipeline.compose(**given, generator_options=options)
+    pipe.save_pretrained(tmp_path)
     assert str(place) not in (tmp_path / "generators" / "config.json").read_text()
-    sounds = []
-    for generator in (model.generators["audio"], AnyGenModel.from_pretrained(tmp_path).generators["audio"]):
-        sounds += generator.generate(generator.encode_text(CAPTIONS[:1]), generators=seeded(1))
-    assert np.array_equal(sounds[0].waveform, sounds[1].waveform)
+    again = AnyGenPipeline.from_pretrained(tmp_path)
+    (first,), (second,) = (each("a bell", modalities=["audio"], seed=1).audios for each in (pipe, again))
+    assert len(first.waveform) == 160 and np.array_equal(first.waveform, second.waveform)
 
 
 def test_faults_say_what_was_found_and_what_is_expected(place, music, tmp_path):
