@@ -119,9 +119,9 @@ class AudiocraftGenerator(TransformersGenerator):
         parts = read_parts(folder, allow_pickle=allow_pickle)
         with audiocraft_errors(folder):
             if multi_band_diffusion:
-                parts |= read_bands(multi_band_diffusion)
+                parts = {name: parts[name] for name in (LANGUAGE, CODEC)} | read_bands(multi_band_diffusion)
             model = make_model(parts, name=str(folder))
-            bands = {name: part for name, part in parts.items() if name.startswith("band_")}
+            bands = {name: part for name, part in parts.items() if name not in (LANGUAGE, CODEC)}
             decoder = make_decoder(bands, codec=model.compression_model) if bands else None
         configs = {name: part.config for name, part in parts.items()}
         generator = cls(model, decoder=decoder, configs=configs, **settings)
