@@ -24,7 +24,9 @@ TRAINING = {
 REFERENCE_FILES = ("reference.json", "encoder.json")
 """In the place of a part's own configuration where the part is elsewhere: what refers to an LLM, and to an encoder."""
 REMOTE_FILE = "remote.json"
-"""In the place of an LLM that another program serves."""
+"""In the place of an LLM or a generator that another program serves."""
+RETRIEVAL_FILE = "retrieval.json"
+"""In the place of a generator that answers with what it finds."""
 ENCODERS_FILE = "encoders.json"
 """Of several encoders: modality -> the modality whose folder it is in."""
 PROJECTORS_FILE = "projectors.safetensors"
@@ -149,14 +151,36 @@ def _generator_parts(folder: Path) -> list[PartInfo]:
             parts += [replace(part, source=part.source or source) for part in found]
         elif source:
             parts.append(_reference(f"generators/{modality}", entry.get("class", "diffusers"), source, licence=None))
-    for path in sorted((folder / "generators").glob("*/model_index.json")):
-        prefix = f"generators/{path.parent.name}/"
-        training = TRAINING["generators"]
-        parts += component_parts(path.parent, read_config(path), top=folder, prefix=prefix, training=training)
-    for place in sorted(each for each in (folder / "generators").glob("*") if is_audiocraft_folder(each)):
-        prefix = f"generators/{place.name}/"
-        parts += audiocraft_parts(place, top=folder, prefix=prefix, training=TRAINING["generators"])
+    for place in sorted((folder / "generators").glob("*")):
+        parts += _stored_generator(place, f"generators/{place.name}", top=folder)
     return parts
+
+
+def _stored_generator(place: Path, name: str, *, top: Path) -> list[PartInfo]:
+    """The parts of a generator that is in the model's own folder: a pipeline, a model, or where to find one."""
+    training = TRAINING["generators"]
+    if (place / "model_index.json").is_file():
+        index = read_config(place / "model_index.json")
+        return component_parts(place, index, top=top, prefix=f"{name}/", training=training)
+    if is_audiocraft_folder(place):
+        return audiocraft_parts(place, top=top, prefix=f"{name}/", training=training)
+    if (place / REMOTE_FILE).is_file():
+        return [_remote(name, read_config(place / REMOTE_FILE))]
+    if (place / RETRIEVAL_FILE).is_file():
+        others = [_stored_generator(each, f"{name}/otherwise", top=top) for each in (place / "otherwise").glob("*")]
+        return [_retrieval(name, read_config(place / RETRIEVAL_FILE)), *(part for parts in others for part in parts)]
+    if not (place / "config.json").is_file():
+        return []
+    inner = [each.parent for each in sorted(place.glob("*/config.json"))]  # a vocoder
+    return [_model_part(each, name if each == place else f"{name}/{each.name}", top=top) for each in (place, *inner)]
+
+
+def _retrieval(name: str, config: dict) -> PartInfo:
+    """An index of media, which is elsewhere."""
+    return PartInfo(
+        name=name, class_name="index of media", num_parameters=0, num_bytes=0, training="frozen",
+        licence="that of the media", source=config.get("index"),
+    )  # fmt: skip
 
 
 def _generator_entries(folder: Path) -> dict[str, dict]:

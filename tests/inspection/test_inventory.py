@@ -8,6 +8,7 @@ import synthetic_checkpoints as synthetic
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from tiny_audio import musicgen, speecht5, vits
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -17,6 +18,7 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
+from anygen import AnyGenPipeline
 from anygen.errors import AnyGenError
 from anygen.inspection.inventory import read_inventory
 
@@ -193,6 +195,28 @@ def test_an_llm_that_another_program_serves(toy_model, tmp_path):
     part = next(part for part in found.parts if part.name == "llm")
     assert (part.source, part.num_parameters) == ("http://127.0.0.1:8000/v1#qwen", 0)
     assert not any("llm" in (joint.left, joint.right) for joint in found.joints)
+
+
+@pytest.mark.parametrize("make", [vits, speecht5, musicgen])
+def test_generators_of_transformers_in_the_folder(toy_model_maker, tmp_path, make):
+    generator = make() if make is musicgen else make(tmp_path)
+    llm = toy_model_maker().backbone
+    llm.llm.config.max_position_embeddings = 4096
+    AnyGenPipeline.compose(llm=llm, audio=generator).save_pretrained(tmp_path / "model")
+    parts = [part for part in read_inventory(tmp_path / "model").parts if part.name.startswith("generators/audio")]
+    stored = {id(each): each for each in generator.parameters()}
+    assert sum(part.num_parameters for part in parts) >= sum(each.numel() for each in stored.values())
+    assert parts[0].class_name == type(generator.model).__name__ and parts[0].training == "frozen"
+    assert [part.name for part in parts[1:]] == (["generators/audio/vocoder"] if make is speecht5 else [])
+
+
+def test_a_generator_that_another_program_serves(toy_model_maker, tmp_path):
+    llm = toy_model_maker().backbone
+    llm.llm.config.max_position_embeddings = 4096
+    pipe = AnyGenPipeline.compose(llm=llm, audio="openai:http://127.0.0.1:8000/v1#voice")
+    pipe.save_pretrained(tmp_path / "model")
+    (part,) = [part for part in read_inventory(tmp_path / "model").parts if part.name == "generators/audio"]
+    assert (part.source, part.num_parameters) == ("http://127.0.0.1:8000/v1#voice", 0)
 
 
 def test_several_encoders_and_whose_is_whose(toy_model, tmp_path):
