@@ -26,7 +26,7 @@ from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.architecture import CAPTION_TOKENS, TEXT_DIM, VIDEO_FPS, VIDEO_FRAMES, build_scheduler
 from anygen.projectors import InputProjectorConfig, OutputProjectorConfig
 
-NUM_INFERENCE_STEPS = {"image": 20, "video": 16, "audio": 20}
+NUM_INFERENCE_STEPS = {"image": 8, "video": 8, "audio": 8}
 """Denoising steps that are used when the user gives no number."""
 GUIDANCE_FILE = "sampling/guidance.json"
 """Where the recipe's step "sampling" leaves the guidance scales that it chose; 2 before that."""
