@@ -5,7 +5,7 @@
               -> stage1 -> stage2 -> stage3 -> sampling -> export
 
 Each step keeps its run in a folder of its own under the work folder and is resumed by the same call; a step that is done
-is not done again. With the work folder empty this takes hours on two CPU cores; MODEL_CARD.md says how many.
+is not done again. With the work folder empty this takes hours on two CPU cores; the model card (anygen/nano/weights/README.md) says how many.
 """
 
 from __future__ import annotations
