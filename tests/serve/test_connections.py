@@ -51,7 +51,7 @@ def test_an_endless_body_is_cut_off(start):
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        for _ in range(30):
+        for _ in range(25):  # just above the bound: what came after the refusal would meet a closed connection
             client.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
         reply = received(client)
     assert status(reply) == 413 and told(reply) == "request_too_large" and server.server.service.holdings.held == 0
