@@ -104,11 +104,12 @@ def read_speech(body: Any, *, defaults: Mapping[str, int | float], settings: Ser
         "stream_format": fields.only("audio", why="audio"),
     }
     given = fields.read_object(body, schema, where="", required=("input",))
+    given["generation"] = read_generation(given.get("generation", {}), settings=settings)
     if has_rate and "speed" in given:
-        generation = given.setdefault("generation", {})
-        if isinstance(generation, dict):
-            rate = defaults["speaking_rate"] * given["speed"]
-            given["generation"] = generation | {"audio": {"speaking_rate": rate} | generation.get("audio", {})}
+        audio = given["generation"].setdefault("audio", {})
+        if "speaking_rate" in audio:
+            raise fields.out_of_bounds("speed", given["speed"], "to be left out, since generation.audio.speaking_rate is given")
+        audio["speaking_rate"] = defaults["speaking_rate"] * given["speed"]
     given["prompt"] = given["input"]
     form = given.get("response_format", "wav")
     return _ask(given, [], modality="audio", audio_format=form, captions=[given["input"]], settings=settings)

@@ -59,3 +59,13 @@ def test_what_it_cannot_do_is_refused(speaking, name, value):
     with pytest.raises(openai.BadRequestError) as raised:
         speak(speaking[0], "a cat", **{name: value})
     assert raised.value.param == name and raised.value.code == ("invalid_request" if name == "input" else "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    ("generation", "param"),
+    [({"audio": 5}, "generation.audio"), (5, "generation"), ({"audio": {"speaking_rate": 2}}, "speed"), ({"audio": {"x": 1}}, None)],
+)
+def test_a_generation_that_speed_cannot_join_is_refused(speaking, generation, param):
+    with pytest.raises(openai.BadRequestError) as raised:
+        speak(speaking[0], "a cat", speed=1.5, extra_body={"generation": generation})
+    assert raised.value.code in ("invalid_request", "invalid_parameter") and param in (None, raised.value.param)

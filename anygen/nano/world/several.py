@@ -99,6 +99,14 @@ EVERYTHING = (
 """Ways to ask for all media, in training alone."""
 
 
+def _heard(template: str) -> str:
+    return template.replace("{a_video}", "a film")
+
+
+UNHEARD = {_heard(each) for wordings in (SEVERAL, *SEVERAL_VERBS.values()) for each in wordings.expansions("test")}
+"""What the test alone says; compositions of `DOING` that would say it are made anew."""
+
+
 def several_media(speaker: Speaker) -> Turns:
     """"A red bell as a picture and as a sound", "draw it, film it and play its sound"."""
     modalities = speaker.rng.choice(tuple(SEVERAL_VERBS))
@@ -121,7 +129,7 @@ def _ask_for_several(speaker: Speaker, modalities: tuple[str, ...], x: str) -> s
         slots = {"a_video": a_medium(speaker, "video"), "a_picture": a_medium(speaker, "image")}
         wordings = SEVERAL_VERBS[modalities]
         if speaker.split == "train" and speaker.chance(0.4):
-            doing = (_do_several(speaker, modalities),)
+            doing = (do_several(speaker, modalities),)
             everything = EVERYTHING if len(modalities) == len(MEDIA) and speaker.chance(0.4) else doing
             wordings, slots = Wordings(train=everything, test=()), slots | {"a_sound": a_medium(speaker, "audio")}
         return politely(speaker, speaker.say(wordings, x=x, **slots))
@@ -132,8 +140,15 @@ def _ask_for_several(speaker: Speaker, modalities: tuple[str, ...], x: str) -> s
     return speaker.say(SEVERAL, **slots)
 
 
-def _do_several(speaker: Speaker, modalities: tuple[str, ...]) -> str:
+def do_several(speaker: Speaker, modalities: tuple[str, ...]) -> str:
     """A template that asks for each medium by its verb, in any order: "film {x} and also draw it", "film, play {x}"."""
+    while True:
+        template = _composed(speaker, modalities)
+        if _heard(template) not in UNHEARD:
+            return template
+
+
+def _composed(speaker: Speaker, modalities: tuple[str, ...]) -> str:
     verbs = [speaker.rng.choice(DOING[modality]) for modality in modalities]
     speaker.rng.shuffle(verbs)
     joint = speaker.rng.choice((" and ", ", then ", ", ", " and also ", " and then ", ", and ", ". then "))

@@ -42,8 +42,8 @@ FRAMES = (
 """What people put around a question or a request."""
 
 PADDING = (
-    "and", "so", "then", "now", "but", "or", "if", "that", "this", "it", "you", "i", "we", "me", "us", "my", "your", "our",
-    "is", "are", "was", "be", "am", "do", "did", "does", "done", "can", "could", "would", "will", "shall", "should", "may",
+    "and", "so", "then", "now", "but", "or", "if", "that", "this", "it", "you", "i", "we", "us", "my", "your", "our",
+    "is", "are", "was", "be", "am", "did", "does", "done", "can", "could", "would", "will", "shall", "should", "may",
     "might", "must", "to", "for", "from", "with", "about", "as", "at", "in", "on", "of", "by", "out", "here", "there", "what",
     "when", "who", "why", "how", "yes", "no", "not", "all", "any", "some", "more", "most", "much", "many", "only", "just",
     "also", "again", "once", "too", "very", "really", "maybe", "perhaps", "always", "never", "today", "tonight", "tomorrow",

@@ -9,7 +9,7 @@ from anygen.nano.world import crossings, edits, questions, requests, several, sm
 from anygen.nano.world.captions import canonical_caption
 from anygen.nano.world.dialogues import TASK_WEIGHTS, TASKS, sample_dialogue
 from anygen.nano.world.scene import INVISIBLE_PAIRS, THINGS, Scene, held_out_pairs, is_held_out, sample_scene
-from anygen.nano.world.turns import Speaker, Wordings, defaults
+from anygen.nano.world.turns import PADDING, Speaker, Wordings, defaults
 
 PER_TASK = 60
 SILENT_TASKS = ("describe image", "questions", "is there", "compare", "about the world", "small talk", "refuse")
@@ -178,3 +178,12 @@ def test_unknown_task_and_split_are_refused():
         sample_dialogue(random.Random(0), task="paint")
     with pytest.raises(ValueError, match="split='validation'"):
         sample_dialogue(random.Random(0), "validation")
+
+
+def test_what_training_composes_is_nothing_that_the_test_says():
+    speaker = Speaker(random.Random(0))
+    assert {"film, draw and play {x}", "draw {x} and then make a film of it"} <= several.UNHEARD
+    composed = {several.do_several(speaker, modalities) for modalities in several.SEVERAL_VERBS for _ in range(2000)}
+    assert len(composed) > 1000 and not {each.replace("{a_video}", "a film") for each in composed} & several.UNHEARD
+    assert not set(several.EVERYTHING) & several.UNHEARD
+    assert not {"do", "me"} & set(PADDING)  # "do draw a bell", "for me a picture": the test's
