@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from anygen.nano.world.scene import Scene, Tone
-from anygen.nano.world.smalltalk import REFUSAL
+from anygen.nano.world.refusals import REFUSAL
 from anygen.nano.world.turns import DialoguePart, DialogueTurn, Speaker, Turns, answer, defaults, medium, show
 
 OUTSIDE = "outside"

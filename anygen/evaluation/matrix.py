@@ -23,7 +23,7 @@ from anygen.nano.world import crossings, questions, requests, several, smalltalk
 from anygen.nano.world.captions import SAYABLE, caption
 from anygen.nano.world.image import render_image
 from anygen.nano.world.scene import SPLITS, Scene, is_held_out, sample_tone
-from anygen.nano.world.smalltalk import is_refusal
+from anygen.nano.world.refusals import is_refusal
 from anygen.nano.world.sound import render_audio
 from anygen.nano.world.turns import DialoguePart, DialogueTurn, Speaker, Turns, Wordings, medium, show
 from anygen.nano.world.video import render_video

@@ -16,7 +16,7 @@ from anygen.evaluation.measure import measure_picture
 from anygen.evaluation.measure_motion import measure_video
 from anygen.evaluation.measure_tone import measure_tone
 from anygen.media.types import MEDIA
-from anygen.nano.world.smalltalk import is_refusal
+from anygen.nano.world.refusals import is_refusal
 from anygen.outputs import AnyGenOutput
 
 Observation = dict[str, str]

@@ -12,7 +12,7 @@ from anygen.evaluation.matrix import find_cells, make_request
 from anygen.evaluation.observe import observe
 from anygen.nano.world.dialogues import sample_dialogue
 from anygen.nano.world.scene import Tone
-from anygen.nano.world.smalltalk import REFUSAL, is_refusal
+from anygen.nano.world.refusals import REFUSAL, is_refusal
 from anygen.nano.world.turns import Speaker
 from anygen.outputs import AnyGenOutput, OutputPart
 

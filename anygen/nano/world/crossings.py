@@ -173,19 +173,17 @@ def compare(speaker: Speaker) -> Turns:
     if speaker.chance(0.3) and "audio" not in (first_kind, second_kind):
         second = _second(speaker, second_kind, first, attribute="color", same=same)
         words, equal = speaker.say(SAME_COLOR), second.color == first.color
-        colors = f"the first is {first.color} and the second is {second.color}"
-        reply = f"Yes, both are {first.color}." if equal else f"No, {colors}."
+        found = f"The first is {first.color} and the second is {second.color}"
     else:
         if second_kind == "audio" and not first.sounds:
             same = False
         second = _second(speaker, second_kind, first, attribute="thing", same=same)
         words, equal = speaker.say(SAME_THING), second.thing == first.thing
-        things = f"the first is {_a(first.thing)} and the second is {_a(second.thing)}"
-        reply = f"Yes, both are {_a(first.thing)}." if equal else f"No, {things}."
+        found = f"The first is {_a(first.thing)} and the second is {_a(second.thing)}"
         if speaker.chance(0.3):
-            words = speaker.say(DIFFERENCE)
-            reply = f"Both are {_a(first.thing)}." if equal else f"{things[0].upper()}{things[1:]}."
-    return speaker.user(words, medium(first_kind, first), medium(second_kind, second)), answer(reply)
+            words, equal = speaker.say(DIFFERENCE), None
+    judged = {True: ", so they are the same", False: ", so they are not the same", None: ""}[equal]
+    return speaker.user(words, medium(first_kind, first), medium(second_kind, second)), answer(f"{found}{judged}.")
 
 
 def _into_sound(speaker: Speaker, modality: str) -> Turns:

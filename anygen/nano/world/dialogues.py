@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from anygen.nano.world import crossings, edits, questions, requests, several, smalltalk
+from anygen.nano.world import crossings, edits, questions, refusals, requests, several, smalltalk
 from anygen.nano.world.scene import SPLITS, Scene
 from anygen.nano.world.turns import Dialogue, DialoguePart, DialogueTurn, Speaker
 
@@ -40,16 +40,16 @@ TASKS: dict[str, Callable[[Speaker], tuple[DialogueTurn, ...]]] = {
     "change medium": crossings.change_medium,
     "about the world": smalltalk.about_the_world,
     "small talk": smalltalk.small_talk,
-    "refuse": smalltalk.refuse,
-    "refuse silent": smalltalk.refuse_silent,
+    "refuse": refusals.refuse,
+    "refuse silent": refusals.refuse_silent,
 }
 
 TASK_WEIGHTS = {
     "describe image": 2, "describe video": 2, "describe audio": 1.5, "questions": 2.5, "questions about sound": 1,
     "is there": 2.5, "compare": 2, "draw": 2, "film": 2, "play": 1.5, "bare caption": 2, "forced media": 0.7,
-    "several media": 4, "edits": 2, "image to audio": 1, "image to video": 1, "video to image": 0.8,
+    "several media": 4, "edits": 3, "image to audio": 1, "image to video": 1, "video to image": 0.8,
     "video to audio": 0.6, "audio to image": 1.2, "audio to video": 0.8, "change medium": 1.3, "about the world": 1.2,
-    "small talk": 1, "refuse": 1.3, "refuse silent": 0.8,
+    "small talk": 1, "refuse": 2.6, "refuse silent": 0.8,
 }  # fmt: skip
 """How often each task is drawn, relative to the others."""
 

@@ -196,7 +196,10 @@ def ask_about_sound(speaker: Speaker) -> Turns:
 
 
 def is_there(speaker: Speaker) -> Turns:
-    """"Is there a bell?", "is it red?": yes and no are equally frequent."""
+    """"Is there a bell?", "is it red?": yes and no are equally frequent.
+
+    The answer first says what there is: a model this small cannot tell yes from no before it has said what it compares.
+    """
     modality = speaker.rng.choice(("image", "video", "audio"))
     scene = speaker.scene(modality, where=lambda scene: scene.tone is None)
     askers = [_is_the_thing] if modality == "audio" else [_is_the_thing, _is_the_thing, _is_the_color, _is_the_size]
@@ -290,9 +293,11 @@ def _is_the_thing(speaker: Speaker, modality: str, scene: Scene) -> tuple[str, s
     wordings = IS_THERE["heard" if modality == "audio" else "seen"]
     noun = NOUNS[asked][0][0] if speaker.chance(0.8) else speaker.rng.choice(NOUNS[asked])[0]
     words = speaker.say(wordings, a_thing=with_article(noun), medium=_name(speaker, modality))
-    if asked in present:
-        return words, f"Yes, there is {_a(asked)}."
-    return words, f"No, there is no {NOUNS[asked][0][0]}, but {_a(scene.thing)}."
+    if modality == "audio":
+        return words, f"I hear {_a(scene.thing)}, so {_yes_or_no(asked in present)}."
+    found = f"{COUNT_WORDS[scene.count][0]} {NOUNS[scene.thing][0][1]}" if scene.count > 1 else _a(scene.thing)
+    found += f" and {_a(scene.companion.thing)}" if scene.companion else ""
+    return words, f"I see {found}, so {_yes_or_no(asked in present)}."
 
 
 def _is_the_color(speaker: Speaker, modality: str, scene: Scene) -> tuple[str, str]:
@@ -306,7 +311,7 @@ def _is_the_size(speaker: Speaker, modality: str, scene: Scene) -> tuple[str, st
 def _is_it(speaker: Speaker, scene: Scene, value: str, values: tuple[str, ...]) -> tuple[str, str]:
     the = _the(scene.thing) if scene.count == 1 and (scene.companion or speaker.chance(0.5)) else "it"
     asked = value if speaker.chance(0.5) else speaker.rng.choice([other for other in values if other != value])
-    return speaker.say(IS_IT, the=the, word=asked), f"{'Yes' if asked == value else 'No'}, it is {value}."
+    return speaker.say(IS_IT, the=the, word=asked), f"It is {value}, so {_yes_or_no(asked == value)}."
 
 
 def _is_the_motion(speaker: Speaker, modality: str, scene: Scene) -> tuple[str, str]:
@@ -314,7 +319,11 @@ def _is_the_motion(speaker: Speaker, modality: str, scene: Scene) -> tuple[str, 
     asked = scene.motion if speaker.chance(0.5) else speaker.rng.choice(others)
     the = _subject(speaker, scene)
     words = speaker.say(IS_IT, the=the, word=speaker.rng.choice(MOTION_WORDS[asked][:3]))
-    return words, f"{'Yes' if asked == scene.motion else 'No'}, it {scene.motion}."
+    return words, f"It {scene.motion}, so {_yes_or_no(asked == scene.motion)}."
+
+
+def _yes_or_no(right: bool) -> str:
+    return "yes" if right else "no"
 
 
 def _subject(speaker: Speaker, scene: Scene) -> str:

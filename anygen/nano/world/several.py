@@ -47,6 +47,9 @@ SEVERAL_VERBS = {
                "[paint|sketch] {x}, and [film|animate] it too", "{x}: [draw|paint] it and [film|animate] it",
                "{a_picture} and {a_video} of {x}", "let me see {x} in {a_picture} and in {a_video}"),
         test=("both draw and film {x}", "film and draw {x}", "draw {x} and then make a film of it"),
+        more=("{x}, once still and once moving", "{x} at rest and in motion", "{x}: once painted, once animated", "let me look at {x}, then watch it",
+              "show {x} in {a_picture} and [also|then] in {a_video}", "{x}, frozen and alive", "{a_picture} that becomes {a_video}: {x}",
+              "{x} on paper and on screen", "for {x}, {a_picture} [and|plus] {a_video}", "{x} unmoving and moving"),
     ),
     ("image", "audio"): Wordings(
         train=("draw {x} and let me hear it", "draw {x} and play its sound",
@@ -59,6 +62,9 @@ SEVERAL_VERBS = {
                "{x}: [draw|paint|show] it and [play it|let me hear it]", "{a_picture} of {x} and how it sounds",
                "how does {x} look, and how does it sound?", "[sketch|paint] {x} and play it"),
         test=("draw {x} and let it sound", "i want to see and to hear {x}", "what does {x} look and sound like?"),
+        more=("{x}: let me see it and hear it", "let me look at {x} and listen to it", "{x} for the eyes and for the ears", "{a_picture} of {x} and its [noise|voice]",
+              "{x} on paper and in the ear", "may i look at {x} and hear it?", "draw {x}, and do not forget its sound", "{a_picture} with sound: {x}",
+              "{x}, and what it sounds like", "show me {x}, loud and clear"),
     ),
     ("video", "audio"): Wordings(
         train=("film {x} with sound", "film {x} and play its sound", "{a_video} of {x} with [sound|audio|its sound]",
@@ -69,6 +75,9 @@ SEVERAL_VERBS = {
                "{x}: [film|animate] it and [play it|let me hear it]", "let me watch and hear {x}",
                "{a_video} of {x}, and its [sound|noise]"),
         test=("film {x} and let it sound", "{a_video} of {x} and how it sounds", "a film and the noise of {x}"),
+        more=("{x}: let me watch it and hear it", "watch {x} and listen to it", "{a_video} of {x} that can be heard", "{a_video} of {x}, not a silent one",
+              "film {x}, and do not forget its sound", "{a_video} of {x}, and the sound that goes with it", "may i watch {x} and hear it?",
+              "animate {x} with its [noise|voice]", "{x} in motion and aloud", "{a_video}, and the sound, of {x}"),
     ),
     ("image", "video", "audio"): Wordings(
         train=("draw {x}, film it and play its sound", "{x} in [all|every] [media|forms|ways|kinds of media]",
@@ -81,6 +90,8 @@ SEVERAL_VERBS = {
                "[draw|paint] {x} and [film|animate] it and play it", "let me see, watch and hear {x}",
                "{a_picture}, {a_video} and the sound of {x}", "{x}: paint it, animate it, let me hear it"),
         test=("all you can make of {x}", "film, draw and play {x}", "{x}: draw it, film it, play it"),
+        more=("{x}: see it, watch it, hear it", "let me look at {x}, watch it and listen to it", "{x} still, moving and sounding",
+              "{x} as picture, as film, as sound", "{a_picture}, then {a_video}, then the sound of {x}", "{x} painted, animated and played"),
     ),
 }  # fmt: skip
 DOING = {
@@ -95,8 +106,35 @@ EVERYTHING = (
     "make all three of {x}", "give me all there is of {x}", "everything you have of {x}", "[each|every] medium of {x}",
     "{x} in all three", "{x} in each medium", "all media for {x}", "everything that there is of {x}", "all three: {x}",
     "{x}: everything", "{x}: all media", "make everything: {x}", "i want it all of {x}", "all three media with {x}",
+    "{verb} {whole} of {x}", "{verb} {whole} of {x}", "{verb} {whole} for {x}", "{verb} {x} in {whole}", "{verb} {x} as {whole}",
+    "{verb} {whole}: {x}", "{whole} of {x}", "{whole} for {x}", "{x} in {whole}", "{x}, {whole}", "{x}: {whole}", "{x}. {verb} {whole}",
+    "{whole} with {x}", "{whole}, of {x}", "{whole}, {x}", "{x} by {whole}", "{x}, and {verb} {whole} of it", "{whole} about {x}",
+    "leave nothing out: {x}", "{x}, leave nothing out", "do not spare anything on {x}", "{x} to look at, to watch and to hear",
+    "let me see {x}, let me watch it, let me hear it", "as many media of {x} as [you can|there are|possible]", "as much of {x} as you can",
+    "show, film and sound {x}", "{x}, the full program", "be complete: {x}", "{x}, complete", "all the way: {x}", "go all out on {x}",
 )  # fmt: skip
-"""Ways to ask for all media, in training alone."""
+"""Ways to ask for all media, in training alone; "{whole}" is made by `name_the_whole`, "{verb}" is of `WHOLE_VERBS`."""
+WHOLE_VERBS = ("make", "create", "give me", "show me", "produce", "i want", "i need", "i'd like", "do", "prepare", "generate", "get me",
+               "send", "let me have", "i would like", "come up with", "provide", "bring me", "we want")  # fmt: skip
+WHOLE_NOUNS = ("media", "forms", "ways", "kinds of media", "formats", "types of media", "manners", "modes", "kinds", "sorts of media",
+               "kinds of output", "outputs", "possible ways", "possible forms", "shapes and forms", "versions", "channels")  # fmt: skip
+
+
+def name_the_whole(speaker: Speaker) -> str:
+    """A name of all that can be made: "all three kinds of media", "the whole lot", "everything that you can do"."""
+    rng = speaker.rng
+    noun = rng.choice(WHOLE_NOUNS)
+    singular = rng.choice(("medium", "form", "way", "kind of medium", "format", "type of media", "manner", "mode", "possible way"))
+    able = rng.choice(("", "", " you can", " that you can make", " you know", " you have", " there is", " possible", " you are able to do"))
+    can = able or " you can"
+    return rng.choice((
+        f"all {noun}{able}", f"all the {noun}{able}", f"all three {noun}", f"the three {noun}", f"all of your {noun}", f"any and all {noun}",
+        f"every {singular}{able}", f"each {singular}{able}", f"every single {singular}", f"everything{able}", f"everything{can}",
+        f"anything{can}", f"all{can}", f"all of it{able}", "all of them", "the whole lot", "the lot", "the full set", "the complete set",
+        "the whole set", "the full package", "the whole package", "the full treatment", "one of each", "one of everything", "it all",
+        "everything at once", "all at once", "the entire set", "all three", "all 3", f"all 3 {noun}", "the whole thing", "everything together",
+        f"whatever{can}", f"as much as{can if 'can' in can else ' you can'}", "the complete package", "the whole range", "a bit of everything",
+    ))  # fmt: skip
 
 
 def _heard(template: str) -> str:
@@ -110,6 +148,8 @@ UNHEARD = {_heard(each) for wordings in (SEVERAL, *SEVERAL_VERBS.values()) for e
 def several_media(speaker: Speaker) -> Turns:
     """"A red bell as a picture and as a sound", "draw it, film it and play its sound"."""
     modalities = speaker.rng.choice(tuple(SEVERAL_VERBS))
+    if speaker.split == "train" and speaker.chance(0.15):
+        modalities = MEDIA
     moving = "video" in modalities and speaker.chance(0.6)
     sounding = "audio" in modalities
     scene = speaker.scene("image", where=lambda scene: is_lone(scene) and (scene.sounds or not sounding))
@@ -130,8 +170,9 @@ def _ask_for_several(speaker: Speaker, modalities: tuple[str, ...], x: str) -> s
         wordings = SEVERAL_VERBS[modalities]
         if speaker.split == "train" and speaker.chance(0.4):
             doing = (do_several(speaker, modalities),)
-            everything = EVERYTHING if len(modalities) == len(MEDIA) and speaker.chance(0.4) else doing
+            everything = EVERYTHING if len(modalities) == len(MEDIA) and speaker.chance(0.6) else doing
             wordings, slots = Wordings(train=everything, test=()), slots | {"a_sound": a_medium(speaker, "audio")}
+            slots |= {"whole": name_the_whole(speaker), "verb": speaker.rng.choice(WHOLE_VERBS)}
         return politely(speaker, speaker.say(wordings, x=x, **slots))
     names = _name_media(speaker, modalities)
     slots = {"x": x, "list": _list(speaker, names)}

@@ -1,92 +1,16 @@
-"""Dialogues in words only: greetings, questions about the world, and refusals of what the world does not hold.
+"""Dialogues in words only: greetings, and questions about the world; what it does not hold is in `refusals.py`.
 
-Every function takes a `Speaker` and gives the turns of one dialogue. A refusal is friendly and names what can be done.
+Every function takes a `Speaker` and gives the turns of one dialogue.
 """
 
 from __future__ import annotations
 
-from anygen.nano.world.captions import caption, with_article
+from anygen.nano.world.captions import with_article
 from anygen.nano.world.crossings import no_sound
-from anygen.nano.world.requests import HEAR, MEDIUM_NOUNS, NOUN, POLITE, VERB, a_medium
 from anygen.nano.world.scene import BACKGROUNDS, COLORS, MOTIONS, SILENT_THINGS, SOUNDING_THINGS, THINGS
 from anygen.nano.world.turns import Speaker, Turns, Wordings, answer, defaults
-from anygen.nano.world.words import COLOR_WORDS, NOUNS
+from anygen.nano.world.words import NOUNS
 
-REFUSAL = (
-    "Sorry, my small world does not hold that. I can draw, film and play things like a bell, a dog, a car or a star."
-)
-
-
-def is_refusal(reply: str) -> bool:
-    """Whether a reply says that the world does not hold what was asked for."""
-    return reply.startswith(REFUSAL.split(".")[0])
-
-
-UNKNOWN_THINGS = (
-    "dragon", "castle", "man", "woman", "child", "mountain", "computer", "pizza", "robot", "elephant", "horse", "king",
-    "queen",
-    "unicorn", "volcano", "city", "bridge", "river", "ocean", "beach", "forest", "sandwich", "cake", "guitar",
-    "violin", "trumpet",
-    "airplane", "helicopter", "bus", "bicycle", "truck", "tractor", "tiger", "lion", "bear", "monkey", "snake",
-    "spider", "frog",
-    "butterfly", "whale", "shark", "dinosaur", "wizard", "witch", "ghost", "vampire", "zombie", "pirate", "ninja",
-    "knight", "sword",
-    "table", "chair", "lamp", "window", "door", "bed", "book", "newspaper", "television", "camera", "laptop",
-    "keyboard", "mouse",
-    "banana", "tomato", "carrot", "potato", "egg", "burger", "coffee", "bottle", "glass", "cup", "spoon", "shoe",
-    "hat", "shirt",
-    "dress", "skyscraper", "church", "school", "hospital", "desert", "island", "waterfall", "rainbow", "storm", "cow",
-    "pig", "sheep",
-    "goat", "chicken", "duck", "penguin", "owl", "rabbit", "fox", "wolf", "panda", "kangaroo", "giraffe", "zebra",
-    "camel", "person",
-    "girl", "boy", "baby", "doctor", "teacher", "soldier", "dancer", "clown", "angel", "mermaid", "alien", "planet",
-    "galaxy", "comet",
-    "pentagon", "hexagon", "octagon", "cube", "pyramid", "cylinder", "spiral", "arrow", "crown", "key", "lock",
-    "hammer", "umbrella",
-    "flute", "saxophone", "orchestra", "motorcycle", "submarine", "tank", "windmill", "lighthouse", "snowman",
-    "cactus", "mushroom",
-)  # fmt: skip
-UNKNOWN_THINGS_OF_TEST = ("swan", "donkey", "pear", "lemon", "trombone", "tower", "garden", "scissors", "pencil",
-"farmer", "taxi")
-UNKNOWN_DOINGS = (
-    "playing chess", "riding a horse", "eating pizza", "wearing a hat", "reading a book", "dancing with a king",
-    "in paris",
-    "on the surface of mars", "fighting a dragon", "in the style of van gogh", "driving through a city",
-    "with sunglasses", "in a castle",
-    "drinking coffee", "swimming in the ocean", "made of glass", "in the kitchen", "at the beach",
-    "in the rain forest", "on a table",
-)  # fmt: skip
-UNKNOWN_REQUESTS = Wordings(
-    train=("write [|me ]a [poem|story|letter|song|novel|joke|report|speech|recipe|tweet][| about {thing}| about love]",
-           "[what is|what's|tell me|name] the capital of [france|spain|germany|italy|japan|china|brazil|canada|india]",
-           "[who is|who was] [the president|einstein|napoleon|the king of england|shakespeare]?",
-           "what is [one|two|three|2|5|12|17] [plus|times|minus|and|divided by] [one|two|2|4|7|9]?",
-           "calculate [2+2|12*7|the square root of 9]",
-           "translate [this|hello|{thing}|good morning] [to|into] [german|french|spanish|chinese|latin]",
-           "tell me [a joke|a story|the news|a secret]",
-           "what [time|day|date|year] is it[| today]?", "how is the weather[| today| in london]?",
-           "what is the weather like?",
-           "write [|me ][code|a program|a function|python code|a script|html]",
-           "fix [my|this] [code|bug|essay|grammar]", "how old are you?",
-           "[who won|when was] the [world cup|second world war|french revolution]?",
-           "how [far|big|old] is the [earth|universe|eiffel tower]?",
-           "what is the meaning of [life|{thing}|love]?",
-           "give me [advice|a recipe|a plan|five ideas|a summary of the bible]", "solve x + 2 = 5",
-           "summarize [this|this text|the news|a book]", "recommend [a movie|a book|a restaurant]",
-           "do my [homework|taxes]", "sing me a song",
-           "[explain|what is] [quantum physics|democracy|photosynthesis|gravity|a neural network|money]",
-           "book a [flight|table|hotel]",
-           "send an email", "play [chess|a game|some rock music|a symphony|jazz|beethoven|a song by the beatles]",
-           "order a pizza",
-           "what do you think about [politics|love|the president|football]?",
-           "how do i [cook rice|fix a bike|learn french|lose weight]?",
-           "[asdf|qwerty|blah blah|xyz|lorem ipsum|foo bar|hmpf|jjjj|123 456]", "why is the sky blue?",
-           "who invented the {thing}?"),
-    test=("compose a sonnet[| about {thing}]", "what is the largest city of [france|spain]?", "add [2|5] and [7|9]",
-          "is it raining today?",
-          "who wrote [hamlet|the bible]?", "how much is a house in paris?", "what should i eat today?",
-          "spell [elephant|guitar]"),
-)  # fmt: skip
 SMALL_TALK = {
     "Hello! Tell me what to draw, film or play, or show me something.": Wordings(
         train=("[hi|hello|hey|good morning|good evening|hello there|hi there|greetings|good day|howdy|hey there]",
@@ -224,44 +148,3 @@ def about_the_world(speaker: Speaker) -> Turns:
         return speaker.user(speaker.say(WHAT_COLOR, **slots)), answer(reply)
     reply = speaker.rng.choice(tuple(ABOUT_THE_WORLD))
     return speaker.user(speaker.say(ABOUT_THE_WORLD[reply])), answer(reply)
-
-
-def refuse(speaker: Speaker) -> Turns:
-    """Things, doings and requests that are not of this world."""
-    rng = speaker.rng
-    unseen = speaker.split == "test" and speaker.chance(0.5)
-    thing = with_article(rng.choice(UNKNOWN_THINGS_OF_TEST if unseen else UNKNOWN_THINGS))
-    kind = rng.random()
-    if kind < 0.4:
-        return speaker.user(speaker.say(UNKNOWN_REQUESTS, thing=thing)), answer(REFUSAL)
-    if kind < 0.75:
-        color = rng.choice(("", "", rng.choice(COLORS), rng.choice(("large", "small", "big"))))
-        x = with_article(f"{color} {thing.split(' ', 1)[1]}".strip())
-        x += rng.choice(("", "", f" {rng.choice(UNKNOWN_DOINGS)}", " on grass", " at night", " in the sky"))
-    else:
-        scene = speaker.scene("image")
-        with_thing = f"{rng.choice(('and', 'next to', 'with', 'on', 'eating'))} {thing}"
-        doing = with_thing if speaker.chance(0.3) else rng.choice(UNKNOWN_DOINGS)
-        x = f"{caption(scene, 'image', rng, said={'color'})} {doing}"
-    modality = rng.choices(("image", "video", "audio"), weights=(0.6, 0.2, 0.2))[0]
-    slots = {"x": x, "a_medium": a_medium(speaker, modality), "medium": rng.choice(MEDIUM_NOUNS[modality])}
-    form = rng.random()
-    if form < 0.15:
-        return speaker.user(x), answer(REFUSAL)
-    words = speaker.say(NOUN, **slots) if form < 0.45 else speaker.say(POLITE, r=speaker.say(VERB[modality], **slots))
-    return speaker.user(words), answer(REFUSAL)
-
-
-def refuse_silent(speaker: Speaker) -> Turns:
-    """The sound of a thing that makes none."""
-    scene = speaker.scene("image", where=lambda scene: not scene.sounds and scene.count == 1 and not scene.companion)
-    noun = NOUNS[scene.thing][0][0] if speaker.chance(0.8) else speaker.rng.choice(NOUNS[scene.thing])[0]
-    color = speaker.rng.choice(("", "", f"{COLOR_WORDS[scene.color][0]} "))
-    x = with_article(f"{color}{noun}")
-    if speaker.chance(0.5):
-        return speaker.user(speaker.say(HEAR, thing=x)), no_sound(scene.thing)
-    slots = {"a_medium": a_medium(speaker, "audio"), "medium": speaker.rng.choice(MEDIUM_NOUNS["audio"])}
-    if speaker.chance(0.4):
-        return speaker.user(speaker.say(NOUN, x=x, **slots)), no_sound(scene.thing)
-    words = speaker.say(POLITE, r=speaker.say(VERB["audio"], x=f"the sound of {x}", **slots))
-    return speaker.user(words), no_sound(scene.thing)

@@ -1,7 +1,7 @@
 """What a dialogue is made of, and the `Speaker` that draws its scenes and wordings.
 
 Between `captions.py` (one scene in words) and the dialogue files (`questions.py`, `requests.py`, `crossings.py`,
-`smalltalk.py`), whose functions each take a `Speaker` and give the turns of one dialogue.
+`smalltalk.py`, `refusals.py`), whose functions each take a `Speaker` and give the turns of one dialogue.
 """
 
 from __future__ import annotations

@@ -5,11 +5,13 @@ from collections import Counter
 
 import pytest
 
-from anygen.nano.world import crossings, edits, questions, requests, several, smalltalk
+from anygen.evaluation.edges import read_edges
+from anygen.nano.world import crossings, edits, questions, refusals, requests, several, smalltalk, unknown
 from anygen.nano.world.captions import canonical_caption
 from anygen.nano.world.dialogues import TASK_WEIGHTS, TASKS, sample_dialogue
 from anygen.nano.world.scene import INVISIBLE_PAIRS, THINGS, Scene, held_out_pairs, is_held_out, sample_scene
 from anygen.nano.world.turns import PADDING, Speaker, Wordings, defaults
+from anygen.nano.world.words import NOUNS
 
 PER_TASK = 60
 SILENT_TASKS = ("describe image", "questions", "is there", "compare", "about the world", "small talk", "refuse")
@@ -22,7 +24,7 @@ def dialogues(task, split="train", seed=0):
 
 def all_wordings():
     """Every `Wordings` of the dialogue files, by where it stands."""
-    for module in (requests, several, edits, crossings, questions, smalltalk):
+    for module in (requests, several, edits, crossings, questions, smalltalk, refusals):
         for name, value in vars(module).items():
             if isinstance(value, Wordings):
                 yield f"{module.__name__}.{name}", value
@@ -113,9 +115,10 @@ def test_answers_in_words_make_no_media(task):
 def test_yes_and_no_are_balanced():
     rng = random.Random(3)
     for task in ("is there", "compare"):
-        first = [sample_dialogue(rng, "train", task).turns[1].text.split(",")[0] for _ in range(600)]
-        yes, no = first.count("Yes"), first.count("No")
-        assert 0.4 < yes / (yes + no) < 0.6
+        replies = [sample_dialogue(rng, "train", task).turns[1].text for _ in range(600)]
+        yes = sum(reply.endswith(("so yes.", "so they are the same.")) for reply in replies)
+        no = sum(reply.endswith(("so no.", "so they are not the same.")) for reply in replies)
+        assert yes + no > 400 and 0.4 < yes / (yes + no) < 0.6
 
 
 def test_answers_are_true():
@@ -185,5 +188,30 @@ def test_what_training_composes_is_nothing_that_the_test_says():
     assert {"film, draw and play {x}", "draw {x} and then make a film of it"} <= several.UNHEARD
     composed = {several.do_several(speaker, modalities) for modalities in several.SEVERAL_VERBS for _ in range(2000)}
     assert len(composed) > 1000 and not {each.replace("{a_video}", "a film") for each in composed} & several.UNHEARD
-    assert not set(several.EVERYTHING) & several.UNHEARD
+    everything = set()
+    for template in several.EVERYTHING:
+        for _ in range(200):
+            slots = {"whole": several.name_the_whole(speaker), "verb": speaker.rng.choice(several.WHOLE_VERBS)}
+            everything.add(template.format(x="{x}", **slots))
+    assert len(everything) > 2000 and not everything & several.UNHEARD
     assert not {"do", "me"} & set(PADDING)  # "do draw a bell", "for me a picture": the test's
+
+
+def test_what_is_refused_in_training_is_much_and_nothing_that_the_evaluation_asks():
+    rng = random.Random(0)
+    said = {sample_dialogue(rng, "train", "refuse").turns[0].text.lower().strip(" .?!") for _ in range(4000)}
+    assert len(said) > 3000
+    assert not said & {edge.words.lower().strip(" .?!") for edge in read_edges()}
+
+
+def test_no_thing_of_the_world_is_unknown():
+    known = {noun for thing in THINGS for pair in NOUNS[thing] for noun in pair}
+    unknown_things = unknown.UNKNOWN_THINGS + unknown.UNKNOWN_THINGS_OF_TEST + unknown.MORE_UNKNOWN_THINGS
+    assert len(unknown_things) == len(set(unknown_things)) and not known & set(unknown_things)
+
+
+@pytest.mark.parametrize("template", unknown.MORE_UNKNOWN_REQUESTS + unknown.MORE_UNKNOWN_DOINGS)
+def test_templates_of_the_unknown_are_filled(template):
+    speaker = Speaker(random.Random(0))
+    for _ in range(5):
+        assert not set("{}[]|") & set(refusals.filled(speaker, template))
