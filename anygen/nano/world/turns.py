@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from anygen.nano.world.captions import canonical_caption
 from anygen.nano.world.scene import INVISIBLE_PAIRS, Scene, held_out_pairs, is_held_out, sample_scene, sample_tone
+from anygen.nano.world.synonyms import reworded
 
 MEDIA = ("image", "video", "audio")
 
@@ -173,6 +174,8 @@ class Speaker:
 
     def user(self, words: str, *media: DialoguePart) -> DialogueTurn:
         """The user's turn: media and words in either order, the words typed as people type."""
+        if self.split == "train" and self.chance(0.15):
+            words = reworded(words, self.rng)
         text = (DialoguePart(type="text", text=self._typed(words)),) if words else ()
         return DialogueTurn(role="user", parts=media + text if self.chance(0.7) else text + media)
 

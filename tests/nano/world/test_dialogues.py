@@ -10,6 +10,7 @@ from anygen.nano.world import crossings, edits, questions, refusals, requests, s
 from anygen.nano.world.captions import canonical_caption
 from anygen.nano.world.dialogues import TASK_WEIGHTS, TASKS, sample_dialogue
 from anygen.nano.world.scene import INVISIBLE_PAIRS, THINGS, Scene, held_out_pairs, is_held_out, sample_scene
+from anygen.nano.world.synonyms import OTHER_WORDS, reworded
 from anygen.nano.world.turns import PADDING, Speaker, Wordings, defaults
 from anygen.nano.world.words import NOUNS
 
@@ -215,3 +216,17 @@ def test_templates_of_the_unknown_are_filled(template):
     speaker = Speaker(random.Random(0))
     for _ in range(5):
         assert not set("{}[]|") & set(refusals.filled(speaker, template))
+
+
+def test_other_words_are_said_in_training_alone_and_are_none_of_the_unknown():
+    unknown_things = set(unknown.UNKNOWN_THINGS + unknown.UNKNOWN_THINGS_OF_TEST + unknown.MORE_UNKNOWN_THINGS)
+    others = {word for words in OTHER_WORDS.values() for word in words}
+    assert not others & unknown_things and not others & set(NOUNS)
+    assert all(reworded(word, random.Random(0)) == word for word in ("draw", "on black paper", "a doorbell"))
+    assert len({reworded("a red bell on grass", random.Random(seed)) for seed in range(200)}) > 30
+    assert reworded("an apple", random.Random(1)) in {"an apple", "a ripe apple", "a juicy apple"}
+    rng = random.Random(0)
+    said = " ".join(sample_dialogue(rng, "train", "film").turns[0].text.lower() for _ in range(1500))
+    unsaid = " ".join(sample_dialogue(rng, "test", "film").turns[0].text.lower() for _ in range(1500))
+    rare = {"cloud that rains", "itty-bitty", "leftwards", "in the very middle"}
+    assert all(word in said for word in rare) and not any(word in unsaid for word in rare)
