@@ -9,23 +9,22 @@ training never says; a `held_out` request shows a pair of thing and attribute th
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from PIL import Image
 
+from anygen.evaluation.asking import ask_for_several, ask_in_words, edit_what_was_made, imply_the_media, name_the_media
 from anygen.evaluation.edges import OUTSIDE, ask_at_the_edge
 from anygen.media.types import MEDIA
-from anygen.nano.world import crossings, questions, requests, several, smalltalk
-from anygen.nano.world.captions import SAYABLE, caption
+from anygen.nano.world import crossings, questions, smalltalk
 from anygen.nano.world.image import render_image
-from anygen.nano.world.scene import SPLITS, Scene, is_held_out, sample_tone
 from anygen.nano.world.refusals import is_refusal
+from anygen.nano.world.scene import SPLITS, Scene, is_held_out
 from anygen.nano.world.sound import render_audio
-from anygen.nano.world.turns import DialoguePart, DialogueTurn, Speaker, Turns, Wordings, medium, show
+from anygen.nano.world.turns import DialoguePart, DialogueTurn, Speaker, Turns
 from anygen.nano.world.video import render_video
 
 
@@ -35,7 +34,7 @@ class Cell:
 
     name: str
     ask: Callable[[Speaker], Turns]
-    """Speaks the dialogue: the user's question first, the right reply second."""
+    """Speaks the dialogue, in which the user has one turn or, where what was made is edited, two; the right reply is the last."""
     reply: str
     """What is scored: "image", "video", "audio", "text", or "choice" (which media the reply holds)."""
     bars: Mapping[str, float] = field(default_factory=dict)
@@ -44,6 +43,8 @@ class Cell:
     """Attributes that are scored without a bar."""
     pairs: tuple[str, ...] = ()
     """Attributes whose pair with the thing may be held out here; none: the cell has no `held_out` figures."""
+    edits: tuple[str, ...] = ()
+    """Attributes of which the user's second turn changes one. "edited" is that one, "kept" are the others as they were made."""
     hears: str = "things"
     """Whether sounds of this cell are of "things" or "tones"."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -65,11 +66,17 @@ class Request:
     """One message to the pipeline and what its reply should show."""
 
     content: tuple[dict[str, Any], ...]
-    """Parts of the user's message in the hub's chat format."""
+    """Parts of the user's message, the last one where there are two, in the hub's chat format."""
     expected: dict[str, str]
     """Attribute -> value."""
     scene: Scene | None
     """What the right reply shows; None where it is words alone."""
+    before: DialoguePart | None = None
+    """What the reply to the user's first turn should show, where the second edits it."""
+    first: tuple[dict[str, Any], ...] = ()
+    """The parts of that first turn."""
+    edited: str | None = None
+    """The attribute that is edited."""
 
     @property
     def words(self) -> str:
@@ -84,15 +91,46 @@ def make_request(cell: Cell, split: str, seed: int, index: int) -> Request:
     rng = random.Random(f"evaluation {cell.name} {split} {seed} {index}")
     speaker = Speaker(rng, split=split)
     while True:
-        question, reply, *_ = cell.ask(speaker)
+        *earlier, question, reply = cell.ask(speaker)
         if _is_of(cell, split, question, reply):
             break
     scene = _scored_scene(cell, question, reply)
-    content = tuple(
-        {"type": part.type, part.type: part.text if part.type == "text" else _render(part, rng)}
-        for part in question.parts
+    if not cell.edits:
+        return Request(content=_content(question, rng), expected=_expected(cell, scene, reply), scene=scene)
+    first, made = earlier
+    (before,) = made.media
+    (edited,) = (name for name in cell.edits if getattr(scene, name) != getattr(before.scene, name))
+    return Request(
+        content=_content(question, rng),
+        expected={"edited": getattr(scene, edited), "kept": _joined(cell, edited, vars(before.scene))},
+        scene=scene,
+        before=before,
+        first=_content(first, rng),
+        edited=edited,
     )
-    return Request(content=content, expected=_expected(cell, scene, reply), scene=scene)
+
+
+def score_edit(
+    cell: Cell, request: Request, before: Mapping[str, str], after: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What was expected of an edit, and what is found: what was to be kept is what the first reply showed.
+
+    Args:
+        before: what is found in the reply to the first turn, empty where it made nothing; then nothing was kept.
+        after: the same of the last reply.
+    """
+    expected = request.expected | {"kept": _joined(cell, request.edited, before) if before else "nothing was made"}
+    return expected, dict(after) | {"edited": after.get(request.edited, "none"), "kept": _joined(cell, request.edited, after)}
+
+
+def _joined(cell: Cell, edited: str, found: Mapping[str, str]) -> str:
+    return ", ".join(found.get(name, "none") for name in cell.edits if name != edited)
+
+
+def _content(turn: DialogueTurn, rng: random.Random) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"type": part.type, part.type: part.text if part.type == "text" else _render(part, rng)} for part in turn.parts
+    )
 
 
 def _is_of(cell: Cell, split: str, question: DialogueTurn, reply: DialogueTurn) -> bool:
@@ -133,49 +171,6 @@ def _render(part: DialoguePart, rng: random.Random) -> Any:
     if part.type == "image":
         return Image.fromarray(render_image(part.scene, rng))
     return {"video": render_video, "audio": render_audio}[part.type](part.scene, rng)
-
-
-def ask_in_words(speaker: Speaker, modality: str) -> Turns:
-    """One medium from words that say all of a lone scene: a bare caption, or one within a request."""
-    scene = speaker.scene("video" if modality == "image" else modality)
-    if modality == "audio" and speaker.chance(0.5):
-        scene = replace(scene, tone=sample_tone(speaker.rng))
-    x = caption(scene, modality, speaker.rng, said=SAYABLE)
-    form = speaker.rng.choice(("bare", "verb", "noun"))
-    words = x if form == "bare" else _in_a_request(speaker, modality, x, requests.NOUN if form == "noun" else None)
-    return speaker.user(words), show(medium(modality, scene))
-
-
-def ask_for_several(speaker: Speaker) -> Turns:
-    """A picture of two or three equal things, all said."""
-    scene = speaker.scene("image", where=lambda scene: scene.count > 1)
-    x = caption(scene, "image", speaker.rng, said=SAYABLE)
-    return speaker.user(_in_a_request(speaker, "image", x)), show(medium("image", scene))
-
-
-def name_the_media(speaker: Speaker) -> Turns:
-    """A request that names one medium ("a film of ...") or several ("draw and film ..."); the choice is the reply's."""
-    if speaker.chance(0.4):
-        return several.several_media(speaker)
-    modality = speaker.rng.choice(MEDIA)
-    scene = speaker.scene("video" if modality == "image" else modality)
-    x = caption(scene, modality, speaker.rng)
-    while True:
-        words = _in_a_request(speaker, modality, x, speaker.rng.choice((None, requests.NOUN)))
-        if _names(words.replace(x, ""), modality):
-            return speaker.user(words), show(medium(modality, scene))
-
-
-def _in_a_request(speaker: Speaker, modality: str, x: str, wordings: Wordings | None = None) -> str:
-    noun = speaker.rng.choice(requests.MEDIUM_NOUNS[modality])
-    slots = {"a_medium": requests.a_medium(speaker, modality), "medium": noun}
-    if wordings is not None:
-        return speaker.say(wordings, x=x, **slots)
-    return requests.politely(speaker, speaker.say(requests.VERB[modality], x=x, **slots))
-
-
-def _names(words: str, modality: str) -> bool:
-    return any(re.search(rf"\b{re.escape(noun)}\b", words) for noun in requests.MEDIUM_NOUNS[modality])
 
 
 LOOKS = ("color", "background")
@@ -250,6 +245,13 @@ CELLS: tuple[Cell, ...] = (
         bars={"media": 98},
         parameters=FEW_STEPS,
     ),
+    Cell(
+        name="choice of media, implied",
+        ask=imply_the_media,
+        reply="choice",
+        reported=("media",),
+        parameters=FEW_STEPS,
+    ),
     Cell(name="text -> text", ask=smalltalk.about_the_world, reply="text", reported=("answer",)),
     Cell(
         name="text -> image, several",
@@ -257,6 +259,22 @@ CELLS: tuple[Cell, ...] = (
         reply="image",
         reported=("thing", "color", "count"),
         pairs=LOOKS,
+    ),
+    Cell(
+        name="text -> image, edited",
+        ask=partial(edit_what_was_made, modality="image", kinds=("thing", *LOOKS, "place")),
+        reply="image",
+        reported=("edited", "kept"),
+        pairs=LOOKS,
+        edits=("thing", *LOOKS, "place"),
+    ),
+    Cell(
+        name="text -> video, edited",
+        ask=partial(edit_what_was_made, modality="video", kinds=("thing", *LOOKS, "motion")),
+        reply="video",
+        reported=("edited", "kept"),
+        pairs=LOOKS,
+        edits=("thing", *LOOKS, "motion"),
     ),
     Cell(
         name="image -> image",

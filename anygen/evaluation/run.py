@@ -29,7 +29,7 @@ import anygen
 from anygen.errors import AnyGenError
 from anygen.evaluation.judge_training import SHIPPED_JUDGES, prepare_judges
 from anygen.evaluation.judges import Judges
-from anygen.evaluation.matrix import Cell, Request, find_cells, make_request
+from anygen.evaluation.matrix import Cell, Request, find_cells, make_request, score_edit
 from anygen.evaluation.observe import observe
 from anygen.evaluation.report import Record, Row, make_rows, to_markdown
 from anygen.outputs import AnyGenOutput
@@ -37,8 +37,8 @@ from anygen.pipeline import AnyGenPipeline
 
 logger = logging.getLogger(__name__)
 
-Responder = Callable[[Cell, list[Request], list[int]], list[AnyGenOutput]]
-"""(cell, requests, one seed each) -> replies in the same order."""
+Responder = Callable[[Cell, list[Request], list[int]], list[list[AnyGenOutput]]]
+"""(cell, requests, one seed each) -> for each, in the same order, the replies to all of the user's turns."""
 
 
 def evaluate(
@@ -74,9 +74,16 @@ def evaluate(
     pipe = model if isinstance(model, AnyGenPipeline) else AnyGenPipeline.from_pretrained(model)
     _check_settings(Path(out), pipe, parameters)
 
-    def respond(cell: Cell, requests: list[Request], reply_seeds: list[int]) -> list[AnyGenOutput]:
-        conversations = [[{"role": "user", "content": list(request.content)}] for request in requests]
-        return pipe(conversations, modalities=cell.modalities, seed=reply_seeds, **(parameters | dict(cell.parameters)))
+    def respond(cell: Cell, requests: list[Request], reply_seeds: list[int]) -> list[list[AnyGenOutput]]:
+        conversations, replies = [[] for _ in requests], [[] for _ in requests]
+        for contents in zip(*([request.first] * bool(cell.edits) + [request.content] for request in requests), strict=True):
+            for conversation, content in zip(conversations, contents, strict=True):
+                conversation.append({"role": "user", "content": list(content)})
+            made = pipe(conversations, modalities=cell.modalities, seed=reply_seeds, **(parameters | dict(cell.parameters)))
+            for conversation, said, output in zip(conversations, replies, made, strict=True):
+                conversation.append(output.message)
+                said.append(output)
+        return replies
 
     trusted = prepare_judges(SHIPPED_JUDGES if judges is None else judges)
     rows = []
@@ -120,13 +127,13 @@ def measure(
             {
                 "index": index,
                 "request": request.words,
-                "expected": request.expected,
+                "expected": expected,
                 "found": found,
-                "answer": reply.text,
+                "answer": said[-1].text,
                 "seed": reply_seed,
             }
-            for index, request, found, reply, reply_seed in zip(
-                indices, requests, observe(replies, cell.reply, judges), replies, reply_seeds, strict=True
+            for index, request, (expected, found), said, reply_seed in zip(
+                indices, requests, compare(cell, requests, replies, judges), replies, reply_seeds, strict=True
             )
         ]
         with file.open("a", encoding="utf-8") as lines:
@@ -135,6 +142,17 @@ def measure(
         seconds = (time.perf_counter() - started) / len(made)
         logger.info("%s, %s, seed %d: %d of %d, %.2f s a reply", cell.name, split, seed, len(records), scenes, seconds)
     return records[:scenes]
+
+
+def compare(
+    cell: Cell, requests: Sequence[Request], replies: Sequence[Sequence[AnyGenOutput]], judges: Judges
+) -> list[tuple[dict[str, str], dict[str, str]]]:
+    """What is expected of each last reply, and what is found in it."""
+    found = observe([said[-1] for said in replies], cell.reply, judges)
+    if not cell.edits:
+        return [(request.expected, seen) for request, seen in zip(requests, found, strict=True)]
+    before = observe([said[0] for said in replies], cell.reply, judges)
+    return [score_edit(cell, *each) for each in zip(requests, before, found, strict=True)]
 
 
 def _read_records(file: Path) -> list[Record]:

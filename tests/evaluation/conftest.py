@@ -29,12 +29,19 @@ def judges(judges_folder):
 
 @pytest.fixture(scope="session")
 def oracle():
-    """A responder that renders and says what was expected."""
+    """A responder that renders and says what was expected, in each turn."""
 
     def respond(cell, requests, seeds):
-        return [_right_reply(cell, request, seed) for request, seed in zip(requests, seeds, strict=True)]
+        return [_right_replies(cell, request, seed) for request, seed in zip(requests, seeds, strict=True)]
 
     return respond
+
+
+def _right_replies(cell, request, seed) -> list[AnyGenOutput]:
+    if request.before is None:
+        return [_right_reply(cell, request, seed)]
+    made = OutputPart(type=cell.reply, media=_render(request.before.scene, cell.reply, seed))
+    return [AnyGenOutput(parts=(made,), seed=seed), _right_reply(cell, request, seed)]
 
 
 def _right_reply(cell, request, seed) -> AnyGenOutput:

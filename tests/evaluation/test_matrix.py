@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from anygen.evaluation.matrix import CELLS, find_cells, make_request
+from anygen.evaluation.matrix import CELLS, find_cells, make_request, score_edit
 from anygen.evaluation.observe import observe
 from anygen.evaluation.report import score
+from anygen.evaluation.run import compare
 from anygen.nano.world.requests import MEDIUM_NOUNS
 from anygen.nano.world.scene import held_out_pairs, is_held_out
 
@@ -30,8 +31,8 @@ MEASURED = {"color", "place", "motion", "tone", "height", "contour", "media", "a
 
 def records_of(cell, split, respond, judges, *, count):
     requests = [make_request(cell, split, 5, index) for index in range(count)]
-    found = observe(respond(cell, requests, list(range(count))), cell.reply, judges)
-    return [{"expected": request.expected, "found": each} for request, each in zip(requests, found, strict=True)]
+    compared = compare(cell, requests, respond(cell, requests, list(range(count))), judges)
+    return [{"expected": expected, "found": found} for expected, found in compared]
 
 
 def test_the_bars_are_those_that_were_set():
@@ -100,11 +101,34 @@ def test_a_reply_without_the_medium_is_wrong(oracle, judges):
     (cell,) = find_cells(["text -> image"])
     (words,) = find_cells(["image -> text"])
     requests = [make_request(cell, "test", 0, index) for index in range(2)]
-    right, _ = oracle(cell, requests, [0, 1])
-    silent = oracle(words, [make_request(words, "test", 0, 0)], [0])[0]
+    (right,), _ = oracle(cell, requests, [0, 1])
+    (silent,) = oracle(words, [make_request(words, "test", 0, 0)], [0])[0]
     found = observe([silent, right], "image", judges)
     assert found[0] == {} and found[1]["color"] == requests[0].expected["color"]
     assert observe([silent, right], "choice", judges) == [
         {"media": "none", "refused": "no"},
         {"media": "image", "refused": "no"},
     ]
+
+
+def test_an_edit_is_scored_by_what_it_changes_and_by_what_the_first_reply_showed(oracle, judges):
+    (cell,) = find_cells(["text -> image, edited"])
+    requests = [make_request(cell, "test", 0, index) for index in range(24)]
+    assert {request.edited for request in requests} == {"thing", "color", "background", "place"}
+    request = next(request for request in requests if request.edited == "color")
+    before = {"thing": "dog", "color": "red", "background": "sky", "place": "left"}  # not what was asked for, but what was made
+    expected, found = score_edit(cell, request, before, before | {"color": request.scene.color})
+    assert expected["edited"] == found["edited"] == request.scene.color
+    assert expected["kept"] == found["kept"] == "dog, sky, left"
+    expected, found = score_edit(cell, request, before, before | {"place": "top"})
+    assert expected["edited"] != found["edited"] and expected["kept"] != found["kept"]
+    expected, found = score_edit(cell, request, {}, {})
+    assert expected["edited"] != found["edited"] and expected["kept"] != found["kept"]
+
+
+def test_an_implied_medium_is_not_named():
+    (cell,) = find_cells(["choice of media, implied"])
+    requests = [make_request(cell, "test", 0, index) for index in range(60)]
+    assert {request.expected["media"] for request in requests} == {"image", "video", "audio"}
+    nouns = {noun for names in MEDIUM_NOUNS.values() for noun in names}
+    assert not any(re.search(rf"\b{noun}\b", request.words.lower()) for request in requests for noun in nouns)

@@ -85,3 +85,14 @@ def test_a_fingerprint_is_of_the_weights():
     other.load_state_dict(first.state_dict())
     assert fingerprint(first) == fingerprint(other)
     assert fingerprint(first) != fingerprint(first.to(torch.float64))
+
+
+def test_nano_edits_what_it_made_itself(tmp_path, nano, judges_folder):
+    """The second turn follows nano's own first reply: one attribute becomes what was asked for, both pictures are looked at."""
+    cells = ["text -> image, edited"]
+    rows = evaluate(nano, cells=cells, scenes=3, seeds=(0,), splits=("test",), out=tmp_path, judges=judges_folder)
+    assert {row.attribute for row in rows} == {"edited", "kept"}
+    (file,) = tmp_path.rglob("*.jsonl")
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert all(record["found"]["color"] and record["answer"].startswith("Here is") for record in records)
+    assert not any("nothing was made" in record["expected"]["kept"] for record in records)

@@ -226,7 +226,7 @@ def test_other_words_are_said_in_training_alone_and_are_none_of_the_unknown():
     assert len({reworded("a red bell on grass", random.Random(seed)) for seed in range(200)}) > 30
     assert reworded("an apple", random.Random(1)) in {"an apple", "a ripe apple", "a juicy apple"}
     rng = random.Random(0)
-    said = " ".join(sample_dialogue(rng, "train", "film").turns[0].text.lower() for _ in range(1500))
-    unsaid = " ".join(sample_dialogue(rng, "test", "film").turns[0].text.lower() for _ in range(1500))
-    rare = {"cloud that rains", "itty-bitty", "leftwards", "in the very middle"}
+    said = " ".join(sample_dialogue(rng, "train", "film").turns[0].text.lower() for _ in range(3000))
+    unsaid = " ".join(sample_dialogue(rng, "test", "film").turns[0].text.lower() for _ in range(3000))
+    rare = {"jingle bell", "itty-bitty", "leftwards", "in the very middle"}
     assert all(word in said for word in rare) and not any(word in unsaid for word in rare)
