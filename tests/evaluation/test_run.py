@@ -87,10 +87,10 @@ def test_a_fingerprint_is_of_the_weights():
     assert fingerprint(first) != fingerprint(first.to(torch.float64))
 
 
-def test_nano_edits_what_it_made_itself(tmp_path, nano, judges_folder):
+def test_nano_edits_what_it_made_itself(tmp_path, judges_folder):
     """The second turn follows nano's own first reply: one attribute becomes what was asked for, both pictures are looked at."""
     cells = ["text -> image, edited"]
-    rows = evaluate(nano, cells=cells, scenes=3, seeds=(0,), splits=("test",), out=tmp_path, judges=judges_folder)
+    rows = evaluate("nano", cells=cells, scenes=3, seeds=(0,), splits=("test",), out=tmp_path, judges=judges_folder)
     assert {row.attribute for row in rows} == {"edited", "kept"}
     (file,) = tmp_path.rglob("*.jsonl")
     records = [json.loads(line) for line in file.read_text().splitlines()]
