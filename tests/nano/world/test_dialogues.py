@@ -113,13 +113,20 @@ def test_answers_in_words_make_no_media(task):
     assert all(not turn.media for dialogue in dialogues(task) for turn in dialogue.turns[1::2])
 
 
-def test_yes_and_no_are_balanced():
+def test_what_is_asked_for_is_there_half_of_the_time():
+    rng, there = random.Random(3), []
+    while len(there) < 600:
+        asked, said = sample_dialogue(rng, "held_out", "is there").turns[:2]
+        if said.text.startswith("It is "):
+            there.append(said.text.split()[-1].rstrip(".") in asked.text.lower())
+    assert 0.4 < sum(there) / len(there) < 0.6
+
+
+def test_the_same_and_not_the_same_are_balanced():
     rng = random.Random(3)
-    for task in ("is there", "compare"):
-        replies = [sample_dialogue(rng, "train", task).turns[1].text for _ in range(600)]
-        yes = sum(reply.endswith(("so yes.", "so they are the same.")) for reply in replies)
-        no = sum(reply.endswith(("so no.", "so they are not the same.")) for reply in replies)
-        assert yes + no > 400 and 0.4 < yes / (yes + no) < 0.6
+    replies = [sample_dialogue(rng, "train", "compare").turns[1].text for _ in range(600)]
+    same, other = (sum(reply.endswith(f"so they are {words}.") for reply in replies) for words in ("the same", "not the same"))
+    assert same + other > 400 and 0.4 < same / (same + other) < 0.6
 
 
 def test_answers_are_true():
