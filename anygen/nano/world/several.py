@@ -114,8 +114,8 @@ EVERYTHING = (
     "show, film and sound {x}", "{x}, the full program", "be complete: {x}", "{x}, complete", "all the way: {x}", "go all out on {x}",
 )  # fmt: skip
 """Ways to ask for all media, in training alone; "{whole}" is made by `name_the_whole`, "{verb}" is of `WHOLE_VERBS`."""
-WHOLE_VERBS = ("make", "create", "give me", "show me", "produce", "i want", "i need", "i'd like", "do", "prepare", "generate", "get me",
-               "send", "let me have", "i would like", "come up with", "provide", "bring me", "we want")  # fmt: skip
+WHOLE_VERBS = ("make", "create", "give me", "show me", "produce", "i want", "i'd like", "do", "prepare", "generate", "get me",
+               "send", "i would like", "come up with", "provide", "bring me", "we want")  # fmt: skip
 WHOLE_NOUNS = ("media", "forms", "ways", "kinds of media", "formats", "types of media", "manners", "modes", "kinds", "sorts of media",
                "kinds of output", "outputs", "possible ways", "possible forms", "shapes and forms", "versions", "channels")  # fmt: skip
 
@@ -125,7 +125,7 @@ def name_the_whole(speaker: Speaker) -> str:
     rng = speaker.rng
     noun = rng.choice(WHOLE_NOUNS)
     singular = rng.choice(("medium", "form", "way", "kind of medium", "format", "type of media", "manner", "mode", "possible way"))
-    able = rng.choice(("", "", " you can", " that you can make", " you know", " you have", " there is", " possible", " you are able to do"))
+    able = rng.choice(("", "", " you can", " that you can do", " you know", " you have", " there is", " possible", " you are able to do"))
     can = able or " you can"
     return rng.choice((
         f"all {noun}{able}", f"all the {noun}{able}", f"all three {noun}", f"the three {noun}", f"all of your {noun}", f"any and all {noun}",
@@ -185,7 +185,7 @@ def do_several(speaker: Speaker, modalities: tuple[str, ...]) -> str:
     """A template that asks for each medium by its verb, in any order: "film {x} and also draw it", "film, play {x}"."""
     while True:
         template = _composed(speaker, modalities)
-        if _heard(template) not in UNHEARD:
+        if not any(unheard in _heard(template) for unheard in UNHEARD):
             return template
 
 
