@@ -32,7 +32,7 @@ from anygen.generators.conditions import (
 from anygen.generators.families import deviation_of
 from anygen.generators.generator import Condition, Generator, StepCallback, is_mask
 from anygen.generators.latents import encode_samples
-from anygen.generators.noise_schedule import draw_noise, prediction_target
+from anygen.generators.noise_schedule import draw_noise
 from anygen.generators.pipeline_folder import load_pipeline, save_pipeline
 from anygen.generators.pipeline_output import check_pipeline, modality_of
 from anygen.generators.pipeline_run import absent_stand_ins, copied, predict, until_latents
@@ -40,7 +40,7 @@ from anygen.generators.sound import fitted_waveform, sampling_rate_of, waveform_
 from anygen.media.types import Audio, Video
 from anygen.parameters import SIZES
 
-__all__ = ["AudioGenerator", "DiffusionGenerator", "ImageGenerator", "VideoGenerator", "prediction_target"]
+__all__ = ["AudioGenerator", "DiffusionGenerator", "ImageGenerator", "VideoGenerator"]
 
 SCALES = ("guidance_scale", "true_cfg_scale")
 

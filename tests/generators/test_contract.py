@@ -9,7 +9,7 @@ from torch import nn
 
 from anygen.errors import AnyGenError
 from anygen.generators import generator_classes, load_generators, save_generators
-from anygen.generators.diffusion import prediction_target
+from anygen.generators.noise_schedule import prediction_target
 from anygen.generators.generator import Condition
 
 MODALITIES = ("image", "video", "audio")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from anygen.generators.diffusion import prediction_target
+from anygen.generators.noise_schedule import draw_noise
 from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.architecture import build_scheduler, build_unet
 from anygen.nano.training.autoencoders import fit_autoencoder, log_mels, pixels
@@ -70,10 +70,8 @@ def train_denoiser(
         rng = python_random(generator)
         states = encode_captions(text_encoder, tokenizer, [draw_caption(pool, index, rng) for index in indices.tolist()])
         x = latents[indices].float()
-        steps = torch.randint(scheduler.config.num_train_timesteps, (batch_size,), generator=generator)
-        noise = torch.randn(x.shape, generator=generator)
-        prediction = unet(scheduler.add_noise(x, noise, steps), steps, encoder_hidden_states=states).sample
-        errors = (prediction - prediction_target(scheduler, x, noise, steps)).pow(2)
+        drawn = draw_noise(scheduler, x, generator=generator)
+        errors = (unet(drawn.noisy, drawn.timesteps, encoder_hidden_states=states).sample - drawn.target).pow(2)
         return {"loss": (errors * foreground_weights(x)).mean(), "plain": errors.mean()}
 
     done = fit(unet, loss_of_step, loop or LOOPS[modality], folder=folder, minutes=minutes)

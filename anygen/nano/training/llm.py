@@ -32,7 +32,7 @@ from anygen.nano.world.scene import Scene
 from anygen.nano.world.turns import MEDIA, DialoguePart, DialogueTurn
 from anygen.nano.world.words import BACKGROUND_WORDS, MOTION_WORDS, NOUNS, PLACE_WORDS
 
-LOOP = LoopConfig(steps=9000, learning_rate=2e-3, warmup_steps=60, weight_decay=0.05, ema_decay=0.995, log_every=20)
+LOOP = LoopConfig(steps=18000, learning_rate=2e-3, warmup_steps=60, weight_decay=0.05, ema_decay=0.995, log_every=20)
 AMBIGUOUS_TASKS = ("forced media",)
 """Tasks whose reply the words do not determine; validation leaves them out."""
 

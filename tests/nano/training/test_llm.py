@@ -81,7 +81,7 @@ def test_a_packed_dialogue_is_read_as_if_alone(tokenizer, llm):
 
 
 def test_a_few_steps_lower_the_loss_and_replies_come_one_a_dialogue(tokenizer, llm):
-    config = PretrainingConfig(rows=4, row_length=96)
+    config = PretrainingConfig(rows=8, row_length=96)
     encoder, rng = DialogueEncoder(tokenizer, config), random.Random(0)
     model = PretrainedLlm(llm)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
