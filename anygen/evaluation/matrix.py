@@ -79,6 +79,11 @@ class Request:
     """The attribute that is edited."""
 
     @property
+    def turns(self) -> tuple[tuple[dict[str, Any], ...], ...]:
+        """The user's turns: one, or two where the second edits what the first asked for."""
+        return (self.first, self.content) if self.first else (self.content,)
+
+    @property
     def words(self) -> str:
         """The text of the message, with `<image>` and the like for its media."""
         return " ".join(part.get("text", f"<{part['type']}>") for part in self.content)
@@ -102,7 +107,7 @@ def make_request(cell: Cell, split: str, seed: int, index: int) -> Request:
     (edited,) = (name for name in cell.edits if getattr(scene, name) != getattr(before.scene, name))
     return Request(
         content=_content(question, rng),
-        expected={"edited": getattr(scene, edited), "kept": _joined(cell, edited, vars(before.scene))},
+        expected={"edited": getattr(scene, edited), "kept": _all_but_edited(cell, edited, vars(before.scene))},
         scene=scene,
         before=before,
         first=_content(first, rng),
@@ -119,11 +124,11 @@ def score_edit(
         before: what is found in the reply to the first turn, empty where it made nothing; then nothing was kept.
         after: the same of the last reply.
     """
-    expected = request.expected | {"kept": _joined(cell, request.edited, before) if before else "nothing was made"}
-    return expected, dict(after) | {"edited": after.get(request.edited, "none"), "kept": _joined(cell, request.edited, after)}
+    expected = request.expected | {"kept": _all_but_edited(cell, request.edited, before) if before else "nothing was made"}
+    return expected, dict(after) | {"edited": after.get(request.edited, "none"), "kept": _all_but_edited(cell, request.edited, after)}
 
 
-def _joined(cell: Cell, edited: str, found: Mapping[str, str]) -> str:
+def _all_but_edited(cell: Cell, edited: str, found: Mapping[str, str]) -> str:
     return ", ".join(found.get(name, "none") for name in cell.edits if name != edited)
 
 

@@ -76,7 +76,7 @@ def evaluate(
 
     def respond(cell: Cell, requests: list[Request], reply_seeds: list[int]) -> list[list[AnyGenOutput]]:
         conversations, replies = [[] for _ in requests], [[] for _ in requests]
-        for contents in zip(*([request.first] * bool(cell.edits) + [request.content] for request in requests), strict=True):
+        for contents in zip(*(request.turns for request in requests), strict=True):
             for conversation, content in zip(conversations, contents, strict=True):
                 conversation.append({"role": "user", "content": list(content)})
             made = pipe(conversations, modalities=cell.modalities, seed=reply_seeds, **(parameters | dict(cell.parameters)))

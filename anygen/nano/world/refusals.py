@@ -73,7 +73,7 @@ def refuse(speaker: Speaker) -> Turns:
         return speaker.user(speaker.say(UNKNOWN_REQUESTS, thing=thing)), answer(REFUSAL)
     if kind < 0.75:
         color = rng.choice(("", "", rng.choice(COLORS), rng.choice(("large", "small", "big"))))
-        x = with_article(f"{color} {thing.split(' ', 1)[-1]}".strip())
+        x = with_article(f"{color} {_bare(thing)}".strip())
         x += rng.choice(("", "", f" {rng.choice(unknown.UNKNOWN_DOINGS)}", " on grass", " at night", " in the sky"))
         if training and speaker.chance(0.3):
             x = _anything_unknown(speaker, thing)
@@ -100,11 +100,16 @@ def an_unknown_thing(speaker: Speaker) -> str:
     return with_article(speaker.rng.choice(unknown.UNKNOWN_THINGS + unknown.MORE_UNKNOWN_THINGS).replace("-", " "))
 
 
+def _bare(thing: str) -> str:
+    """"a lantern" -> "lantern"."""
+    return thing.split(" ", 1)[-1]
+
+
 def _anything_unknown(speaker: Speaker, thing: str) -> str:
     """More than one word for what is unknown: a name, several of a thing, or what it does."""
     rng = speaker.rng
     doing = filled(speaker, rng.choice(unknown.MORE_UNKNOWN_DOINGS))
-    plain = thing.split(" ", 1)[-1]
+    plain = _bare(thing)
     return rng.choice((rng.choice(unknown.UNKNOWN_NAMES), f"{rng.choice(('two', 'three', 'some', 'many', '2'))} {plain}s",
                        f"{thing} {doing}", f"the {plain}", f"{rng.choice(unknown.UNKNOWN_NAMES)} {doing}", plain))  # fmt: skip
 
@@ -124,7 +129,7 @@ def filled(speaker: Speaker, template: str) -> str:
         if name == "made_up":
             return unknown.made_up_word(rng)
         thing = an_unknown_thing(speaker)
-        return {"thing": thing, "plain": thing.split(" ", 1)[-1], "plural": f"{thing.split(' ', 1)[-1]}s"}[name]
+        return {"thing": thing, "plain": _bare(thing), "plural": f"{_bare(thing)}s"}[name]
 
     words = re.sub(r"\[([^\[\]]*)\]", lambda choice: rng.choice(choice.group(1).split("|")), template)
     return " ".join(re.sub(r"\{([^{}]*)\}", word, words).split())

@@ -169,9 +169,10 @@ def _ask_for_several(speaker: Speaker, modalities: tuple[str, ...], x: str) -> s
         slots = {"a_video": a_medium(speaker, "video"), "a_picture": a_medium(speaker, "image")}
         wordings = SEVERAL_VERBS[modalities]
         if speaker.split == "train" and speaker.chance(0.4):
-            doing = (do_several(speaker, modalities),)
-            everything = EVERYTHING if len(modalities) == len(MEDIA) and speaker.chance(0.6) else doing
-            wordings, slots = Wordings(train=everything, test=()), slots | {"a_sound": a_medium(speaker, "audio")}
+            templates = (do_several(speaker, modalities),)
+            if len(modalities) == len(MEDIA) and speaker.chance(0.6):
+                templates = EVERYTHING
+            wordings, slots = Wordings(train=templates, test=()), slots | {"a_sound": a_medium(speaker, "audio")}
             slots |= {"whole": name_the_whole(speaker), "verb": speaker.rng.choice(WHOLE_VERBS)}
         return politely(speaker, speaker.say(wordings, x=x, **slots))
     names = _name_media(speaker, modalities)

@@ -1,7 +1,8 @@
 """What the world does not hold, for refusals: things, people, places, doings, and requests that are none of its business.
 
 Beside the lists, `made_up_word` gives words that are no words. The more there is that nano must not take for one of its
-33 things, the better it knows those. The evaluation's own unknown words (`anygen/evaluation/edges.tsv`) are left out.
+things, the better it knows those. Things that the evaluation alone asks for (`UNKNOWN_THINGS_OF_TEST`, and what the requests
+outside the world in `anygen/evaluation/edges.tsv` name) are left out of what training says more.
 """
 
 from __future__ import annotations
