@@ -1,7 +1,7 @@
 """The sizes of nano's generators: which classes they are made of and how large, in one place.
 
-    image   StableDiffusionPipeline:  caption -> CLIP text states (24, 128) -> UNet on (20, 8, 8) -> pixels 64x64
-    video   TextToVideoSDPipeline:    the same over 8 frames, a 3-D UNet grown from the image UNet
+    image   StableDiffusionPipeline:  caption -> CLIP text states (24, 128) -> UNet on (32, 8, 8) -> pixels 128x128
+    video   TextToVideoSDPipeline:    8 frames of (20, 8, 8) -> pixels 64x64, a 3-D UNet grown from the image UNet
     audio   AudioLatentDiffusionPipeline: UNet on (8, 16, 8) -> log-mel (128 frames, 64 bins) -> vocoder -> 2.048 s
 
 One caption encoder, which reads nano's one tokenizer, serves all three; it is trained first and stays frozen.
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel, UniPCMultistepScheduler
     from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
-    from anygen.generators.autoencoder import PatchAutoencoder
+    from anygen.generators.autoencoder import DetailAutoencoder, PatchAutoencoder
     from anygen.generators.unet_3d import TextPooledUNet3D
 
 CAPTION_TOKENS = 24
 """Length to which captions are padded; the longest canonical caption has 18 tokens."""
 TEXT_DIM = 128
-IMAGE_LATENTS = (20, 8, 8)
+DRAWN_SIZE = 128
+"""Side in pixels of the pictures that nano draws; it sees pictures, and makes films, of half of that."""
+IMAGE_LATENTS = (32, 8, 8)
+FRAME_LATENTS = (20, 8, 8)
+"""Latents of a film's frame: the coarse channels of a picture's."""
 VIDEO_FRAMES = 8
 VIDEO_FPS = 4.0
 AUDIO_LATENTS = (8, 16, 8)
@@ -32,13 +36,15 @@ UNET_BLOCKS = {"image": (96, 112), "video": (96, 112), "audio": (64, 112)}
 HEAD_DIM = 16
 
 
-def build_autoencoder(modality: str) -> PatchAutoencoder:
-    """The autoencoder of pictures (shared by films, frame by frame) or of log-mel spectrograms, untrained."""
-    from anygen.generators.autoencoder import PatchAutoencoder
+def build_autoencoder(modality: str) -> PatchAutoencoder | DetailAutoencoder:
+    """The autoencoder of pictures, of the frames of films or of log-mel spectrograms, untrained."""
+    from anygen.generators.autoencoder import DetailAutoencoder, PatchAutoencoder
 
-    if modality == "audio":
-        return PatchAutoencoder(in_channels=1, latent_channels=AUDIO_LATENTS[0], block_out_channels=(48, 48, 48, 80))
-    return PatchAutoencoder(in_channels=3, latent_channels=IMAGE_LATENTS[0], block_out_channels=(64, 64, 64, 128))
+    if modality == "image":
+        return DetailAutoencoder(latent_channels=IMAGE_LATENTS[0], coarse_channels=FRAME_LATENTS[0])
+    if modality == "video":
+        return PatchAutoencoder(latent_channels=FRAME_LATENTS[0], block_out_channels=(64, 64, 64, 128))
+    return PatchAutoencoder(in_channels=1, latent_channels=AUDIO_LATENTS[0], block_out_channels=(48, 48, 48, 80))
 
 
 def build_text_encoder(tokenizer: PreTrainedTokenizerBase) -> CLIPTextModel:
@@ -61,7 +67,7 @@ def build_text_encoder(tokenizer: PreTrainedTokenizerBase) -> CLIPTextModel:
 
 
 def build_unet(modality: str) -> UNet2DConditionModel | TextPooledUNet3D:
-    """The denoiser of a modality, untrained; image and video differ by the temporal layers only.
+    """The denoiser of a modality, untrained; image and video differ by the temporal layers and the channels of latents.
 
     The caption reaches the residual blocks pooled, beside the time step, and the attention at half resolution in full.
     """
@@ -70,7 +76,7 @@ def build_unet(modality: str) -> UNet2DConditionModel | TextPooledUNet3D:
     from anygen.generators.unet_3d import POOLING_HEADS, TextPooledUNet3D
 
     channels = UNET_BLOCKS[modality]
-    latent_channels = AUDIO_LATENTS[0] if modality == "audio" else IMAGE_LATENTS[0]
+    latent_channels = {"image": IMAGE_LATENTS, "video": FRAME_LATENTS, "audio": AUDIO_LATENTS}[modality][0]
     shared = dict(
         sample_size=AUDIO_LATENTS[1:] if modality == "audio" else 8,
         in_channels=latent_channels,

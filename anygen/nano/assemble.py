@@ -14,7 +14,7 @@ from transformers import CLIPTextModel
 from anygen.bridges import SignalSpec
 from anygen.encoders import load_encoder
 from anygen.generators.audio_pipeline import AudioLatentDiffusionPipeline
-from anygen.generators.autoencoder import PatchAutoencoder
+from anygen.generators.autoencoder import DetailAutoencoder, PatchAutoencoder
 from anygen.generators.diffusion import AudioGenerator, ImageGenerator, VideoGenerator
 from anygen.generators.generator import Generator
 from anygen.generators.unet_3d import TextPooledUNet3D
@@ -57,16 +57,16 @@ def assemble(work: Path, *, with_generators: bool = True) -> AnyGenModel:
 def build_generators(work: Path) -> dict[str, Generator]:
     """The three pipelines out of the exports of autoencoders, caption encoder and denoisers.
 
-    They share one caption encoder; pictures and films share one autoencoder.
+    They share one caption encoder.
     """
     tokenizer = nano_tokenizer.load(work / "tokenizer")
     tokenizer.model_max_length = CAPTION_TOKENS
     text_encoder = CLIPTextModel.from_pretrained(work / "caption-encoder" / "export")
-    autoencoders = {m: PatchAutoencoder.from_pretrained(work / f"autoencoder-{m}" / "export") for m in ("image", "audio")}
 
     def parts(modality: str, unet_class: type) -> dict:
         unet = unet_class.from_pretrained(work / f"denoiser-{modality}" / "export" / "unet")
-        vae = autoencoders["audio" if modality == "audio" else "image"]
+        vae_class = DetailAutoencoder if modality == "image" else PatchAutoencoder
+        vae = vae_class.from_pretrained(work / f"autoencoder-{modality}" / "export")
         return dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=build_scheduler())
 
     drawing = diffusers.StableDiffusionPipeline(

@@ -33,15 +33,23 @@ def test_none_is_drawn_in_training():
     assert not drawn & {plain(edge.words) for edge in read_edges()} and len(drawn) > 2000
 
 
-def test_what_is_right_is_what_the_line_says():
-    by_words = {edge.words: edge for edge in read_edges()}
-    star = by_words["yelow star at nite, draw"].scene
-    assert (star.thing, star.color, star.background, star.place, star.count) == ("star", "yellow", "night", "center", 1)
-    assert by_words["Three blue fish! Draw them!"].scene.count == 3
-    assert by_words["film me a green phone in rotation"].scene.motion == "spins"
-    assert by_words["rapid beeps of medium pitch"].scene.tone == Tone(height="middle", contour="fast beeps")
-    assert by_words["draw a drum + sound"].media == ("image", "audio")
-    assert by_words["draw a donkey with a hat"].media == ()
+def test_what_is_right_is_what_the_line_says(monkeypatch, tmp_path):
+    lines = (
+        "image\tthing=star color=yellow background=night\tyelow star at nite",
+        "image\tthing=fish color=blue count=3\tthree blue fish!",
+        "video\tthing=phone color=green motion=spins\ta green phone in rotation",
+        "audio\ttone=middle fast beeps\trapid beeps of medium pitch",
+        "choice\tmedia=image+audio\ta drum, seen and heard",
+        "outside\t\ta donkey with a hat",
+    )
+    (tmp_path / "edges.tsv").write_text("\n".join(lines))
+    monkeypatch.setattr(edges, "files", lambda package: tmp_path)
+    star, fish, phone, beeps, drum, donkey = read_edges.__wrapped__()
+    shown = star.scene
+    assert (shown.thing, shown.color, shown.background, shown.place, shown.count) == ("star", "yellow", "night", "center", 1)
+    assert (fish.scene.count, phone.scene.motion) == (3, "spins")
+    assert beeps.scene.tone == Tone(height="middle", contour="fast beeps")
+    assert (star.media, phone.media, drum.media, donkey.media) == (("image",), ("video",), ("image", "audio"), ())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -61,7 +61,7 @@ def test_rows_and_verdicts():
     assert make_rows(cell, {"test": [half]})[0].verdict == "missed"
     assert make_rows(cell, {"test": [right], "held_out": [half]})[0].verdict == "missed"  # too far behind test
     table = to_markdown([row], judges={"image": {"thing": 0.995}})
-    assert "| audio -> image | thing | 80  | 100.0 | 100.0" in table and "thing 99.5" in table
+    assert "| audio -> image | thing | 92 / -8 | 100.0 | 100.0" in table and "thing 99.5" in table
 
 
 def test_a_model_of_random_weights_scores_chance(tmp_path, toy_model, judges_folder, capsys):
@@ -70,7 +70,7 @@ def test_a_model_of_random_weights_scores_chance(tmp_path, toy_model, judges_fol
     rows = evaluate(pipe, cells=["text -> image", "image -> text"], image={"num_inference_steps": 1}, **settings)
     assert {(row.cell, row.attribute) for row in rows if row.bar} == {
         ("text -> image", attribute) for attribute in ("thing", "color", "background", "place")
-    } | {("image -> text", attribute) for attribute in ("thing", "color")}
+    } | {("image -> text", attribute) for attribute in ("thing", "color", "background", "place")}
     assert sum(row.scores["test"] for row in rows) / len(rows) < 50
     assert (tmp_path / "results.md").read_text() in capsys.readouterr().out
     assert len(json.loads((tmp_path / "results.json").read_text())["rows"]) == len(rows)

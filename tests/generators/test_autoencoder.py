@@ -1,9 +1,9 @@
-"""The patch autoencoder: its closed form is the one of principal components, and training improves on it."""
+"""The autoencoders: the closed form is the one of principal components, training improves on it, details are kept beside it."""
 
 import pytest
 import torch
 
-from anygen.generators.autoencoder import PatchAutoencoder
+from anygen.generators.autoencoder import DetailAutoencoder, PatchAutoencoder
 
 
 def pictures(count, seed=0):
@@ -64,3 +64,49 @@ def test_saved_and_loaded_it_is_bit_equal(autoencoder, tmp_path):
 def test_levels_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="expected four levels"):
         PatchAutoencoder(block_out_channels=(8, 16))
+
+
+@pytest.fixture
+def detailed(autoencoder):
+    torch.manual_seed(0)
+    made = DetailAutoencoder(latent_channels=16, coarse_channels=12, block_out_channels=(8, 8, 8, 8, 16))
+    made.set_coarse(autoencoder)
+    return made
+
+
+def test_coarse_channels_are_the_latents_of_the_halved_picture(detailed, autoencoder):
+    x = torch.nn.functional.interpolate(pictures(4), scale_factor=2, mode="nearest")
+    latents = detailed.eval().encode(x).latents
+    assert latents.shape == (4, 16, 4, 4)
+    assert torch.allclose(latents[:, :12], autoencoder.encode(pictures(4)).latents, atol=1e-5)
+    assert detailed.decode(latents).sample.shape == x.shape
+
+
+def test_details_bring_back_what_the_components_lose(detailed):
+    """Fine stripes across or along, which halving the picture makes the same gray."""
+    across = torch.tensor([1.0, -1.0]).repeat(32).expand(3, 64, 64)
+    x = torch.stack([across, across.transpose(1, 2)] * 4)
+    optimizer = torch.optim.Adam([p for name, p in detailed.named_parameters() if not name.startswith("encoder.")], lr=5e-3)
+    for _ in range(120):
+        error = (detailed.train().decode(detailed.encode(x).latents).sample - x).pow(2).mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    latents = detailed.encode(x).latents
+    assert (latents[0, :12] - latents[1, :12]).abs().max() < 1e-4 < 0.5 < (latents[0, 12:] - latents[1, 12:]).abs().max()
+    assert error < 0.2
+
+
+def test_details_have_mean_0_and_variance_1_over_what_was_trained_on(detailed):
+    x = torch.nn.functional.interpolate(pictures(16), scale_factor=2, mode="bicubic")
+    for _ in range(500):
+        detailed.train().encode(x)
+    details = detailed.eval().encode(x).latents[:, 12:]
+    assert details.mean(dim=(0, 2, 3)).abs().max() < 0.1
+    assert details.var(dim=(0, 2, 3)).sub(1).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("wrong", [{"block_out_channels": (8, 8, 8, 16)}, {"coarse_channels": 16}, {"coarse_channels": 0}])
+def test_a_shape_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="expected"):
+        DetailAutoencoder(**{"latent_channels": 16, "coarse_channels": 12, "block_out_channels": (8, 8, 8, 8, 16)} | wrong)

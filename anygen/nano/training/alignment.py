@@ -87,12 +87,11 @@ def load_stages(work: Path, *, before: str | None = None) -> AnyGenModel:
 
 def encoded_pools(model: AnyGenModel, pools: dict[str, Pool], work: Path) -> dict[str, EncodedPool]:
     """Every pool with its encoder tokens and its generator's latents."""
-    image_pool = pools["image"]
     return {
         modality: encode_media_pool(
             pools[modality],
             encoder=model.encoders[modality],
-            latents=encode_pool(pools[modality], pools["audio"] if modality == "audio" else image_pool, work),
+            latents=encode_pool(modality, pools, work),
             folder=work / "pools",
         )
         for modality in MEDIA

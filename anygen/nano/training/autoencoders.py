@@ -1,8 +1,9 @@
-"""Makes the two autoencoders of nano: pictures (which films share, frame by frame) and log-mel spectrograms.
+"""Makes the three autoencoders of nano: pictures, the frames of films, and log-mel spectrograms.
 
-The linear parts have a closed form and are exported at once, so that denoisers can start on final latents; then the
-decoder's refiner is trained, in small batches: a picture holds many patches, and many small steps sharpen sooner. A start
-(`linear`) that holds a refiner already is gone on with.
+The linear parts have a closed form and are exported at once, so that the denoisers of films and sounds can start on final
+latents; then the decoder's refiner is trained, in small batches: a picture holds many patches, and many small steps
+sharpen sooner. Pictures begin with the linear parts of frames, which are as large as half a picture, and their network
+for details is trained with the refiner; so their denoiser waits. A start (`linear`) that is trained already is gone on with.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anygen.generators.autoencoder import PatchAutoencoder
+from anygen.generators.autoencoder import DetailAutoencoder, PatchAutoencoder
 from anygen.nano.architecture import build_autoencoder
 from anygen.nano.training.loop import LoopConfig, fit
 from anygen.nano.training.pools import Pool
 
 LOOPS = {
-    "image": LoopConfig(steps=2500, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998, warmup_steps=200),
+    "image": LoopConfig(steps=3000, learning_rate=2e-3, weight_decay=0.0, ema_decay=0.998, warmup_steps=200),
+    "video": LoopConfig(steps=2500, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998, warmup_steps=200),
     "audio": LoopConfig(steps=1000, learning_rate=1e-3, weight_decay=0.0, ema_decay=0.998, warmup_steps=200),
 }
 BATCH_SIZE = 16
@@ -32,31 +34,41 @@ FIT_SAMPLES = 4000
 """Samples that the closed form is computed from."""
 
 SampleSource = Callable[[Tensor], Tensor]
-"""indices (N,) -> what the autoencoder sees: pixels (N, 3, 64, 64) or log-mels (N, 1, 128, 64), about [-1, 1]."""
+"""indices (N,) -> what the autoencoder sees: pixels (N, 3, H, W) or log-mels (N, 1, 128, 64), about [-1, 1]."""
 
 
-def fit_autoencoder(modality: str, *, pool: Pool, work: Path) -> PatchAutoencoder:
-    """The autoencoder of "image" or "audio" with its linear parts in closed form; kept in `work`, made on first use."""
+def fit_autoencoder(modality: str, *, pools: dict[str, Pool], work: Path) -> PatchAutoencoder | DetailAutoencoder:
+    """The autoencoder of a modality with its linear parts in closed form; kept in `work`, made on first use."""
     folder = work / f"autoencoder-{modality}" / "linear"
     if not folder.exists():
         autoencoder = build_autoencoder(modality)
-        autoencoder.fit_linear(sample_source(pool, work)(torch.arange(min(FIT_SAMPLES, pool.count))))
+        if isinstance(autoencoder, DetailAutoencoder):
+            autoencoder.set_coarse(fit_autoencoder("video", pools=pools, work=work))
+        else:
+            pool = seen_pool(modality, pools)
+            autoencoder.fit_linear(sample_source(pool, work)(torch.arange(min(FIT_SAMPLES, pool.count))))
         autoencoder.save_pretrained(folder)
-    return PatchAutoencoder.from_pretrained(folder)
+    return type(build_autoencoder(modality)).from_pretrained(folder)
+
+
+def seen_pool(modality: str, pools: dict[str, Pool]) -> Pool:
+    """What the autoencoder of a modality learns from: that of films from still pictures of their size."""
+    return pools["image"].as_drawn if modality == "image" else pools["image" if modality == "video" else modality]
 
 
 def train_autoencoder(
-    modality: str, *, pool: Pool, work: Path, loop: LoopConfig | None = None, minutes: float | None = None
+    modality: str, *, pools: dict[str, Pool], work: Path, loop: LoopConfig | None = None, minutes: float | None = None
 ) -> bool:
-    """Train the refiner on a pool; True when its steps are done and `work/autoencoder-{modality}/export` is written."""
+    """Train all but the linear encoder; True when the steps are done and `work/autoencoder-{modality}/export` is written."""
     folder = work / f"autoencoder-{modality}"
-    autoencoder = fit_autoencoder(modality, pool=pool, work=work).to(memory_format=torch.channels_last)
+    pool = seen_pool(modality, pools)
+    autoencoder = fit_autoencoder(modality, pools=pools, work=work).to(memory_format=torch.channels_last).train()
     autoencoder.encoder.requires_grad_(False)
-    samples = sample_source(pool, work)
+    samples, shares = sample_source(pool, work), pool.shares
 
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
-        x = samples(torch.randint(pool.count, (BATCH_SIZE,), generator=generator))
-        if modality == "image" and torch.rand((), generator=generator) < 0.5:
+        x = samples(torch.multinomial(shares, BATCH_SIZE, replacement=True, generator=generator))
+        if modality != "audio" and torch.rand((), generator=generator) < 0.5:
             x = x.flip(-1)
         latents = autoencoder.encode(x).latents
         strength = NOISE * torch.rand(len(x), 1, 1, 1, generator=generator)
@@ -66,7 +78,7 @@ def train_autoencoder(
 
     done = fit(autoencoder, loss_of_step, loop or LOOPS[modality], folder=folder, minutes=minutes)
     if done:
-        autoencoder.save_pretrained(folder / "export")
+        autoencoder.eval().save_pretrained(folder / "export")
     return done
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from anygen.generators.autoencoder import DetailAutoencoder
 from anygen.generators.noise_schedule import draw_noise
 from anygen.nano import tokenizer as nano_tokenizer
 from anygen.nano.architecture import build_scheduler, build_unet
@@ -40,18 +41,9 @@ MOVING = 3.0
 
 
 def train_denoiser(
-    modality: str,
-    *,
-    pool: Pool,
-    autoencoder_pool: Pool,
-    work: Path,
-    loop: LoopConfig | None = None,
-    minutes: float | None = None,
+    modality: str, *, pools: dict[str, Pool], work: Path, loop: LoopConfig | None = None, minutes: float | None = None
 ) -> bool:
-    """Train the UNet of a modality; True when done and `work/denoiser-{modality}/export` is written.
-
-    `autoencoder_pool`: what the autoencoder's closed form was or will be computed from ("image" for films too).
-    """
+    """Train the UNet of a modality; True when done and `work/denoiser-{modality}/export` is written."""
     folder = work / f"denoiser-{modality}"
     torch.manual_seed(0)
     tokenizer = nano_tokenizer.load(work / "tokenizer")
@@ -61,12 +53,13 @@ def train_denoiser(
         grow_from_image(unet, work / "denoiser-image" / "export")
     else:
         unet.to(memory_format=torch.channels_last)
-    latents = encode_pool(pool, autoencoder_pool, work)
+    pool, latents = pools[modality], encode_pool(modality, pools, work)
     scheduler = build_scheduler()
     batch_size = BATCH_SIZES[modality]
+    shares = pool.shares
 
     def loss_of_step(generator: torch.Generator) -> dict[str, Tensor]:
-        indices = torch.randint(pool.count, (batch_size,), generator=generator)
+        indices = torch.multinomial(shares, batch_size, replacement=True, generator=generator)
         rng = python_random(generator)
         states = encode_captions(text_encoder, tokenizer, [draw_caption(pool, index, rng) for index in indices.tolist()])
         x = latents[indices].float()
@@ -101,31 +94,42 @@ def draw_caption(pool: Pool, index: int, rng: random.Random) -> str:
 
 
 @torch.no_grad()
-def encode_pool(pool: Pool, autoencoder_pool: Pool, work: Path) -> Tensor:
-    """Latents of a whole pool in half precision: (count, C, H, W), or (count, C, T, H, W) for films."""
-    autoencoder = fit_autoencoder(autoencoder_pool.modality, pool=autoencoder_pool, work=work)
+def encode_pool(modality: str, pools: dict[str, Pool], work: Path) -> Tensor:
+    """Latents of the pool of a modality in half precision: (count, C, H, W), or (count, C, T, H, W) for films."""
+    if modality == "image":  # their details are learnt
+        autoencoder = DetailAutoencoder.from_pretrained(work / "autoencoder-image" / "export")
+    else:
+        autoencoder = fit_autoencoder(modality, pools=pools, work=work)
+    pool = pools[modality].as_drawn
     media = pool.media(work / "pools")
     latents = []
     for start in range(0, pool.count, 256):
         part = media[start : start + 256]
-        if pool.modality == "video":
+        if modality == "video":
             frames = autoencoder.encode(pixels(part).flatten(0, 1)).latents
             latents.append(frames.unflatten(0, (len(part), -1)).transpose(1, 2).half())
         else:
-            samples = log_mels(part) if pool.modality == "audio" else pixels(part)
+            samples = log_mels(part) if modality == "audio" else pixels(part)
             latents.append(autoencoder.encode(samples).latents.half())
     return torch.cat(latents)
 
 
 def grow_from_image(unet: nn.Module, export: Path) -> None:
-    """Put the trained image UNet into the spatial layers of the video UNet; temporal layers become the identity."""
+    """Put the trained image UNet into the spatial layers of the video UNet; temporal layers become the identity.
+
+    Of the image's latents films have the first channels, the coarse ones.
+    """
     from diffusers import UNet2DConditionModel
 
     image = UNet2DConditionModel.from_pretrained(export / "unet").state_dict()
     spatial = {name.replace("add_embedding.", "time_embedding.add_embedding."): tensor for name, tensor in image.items()}
-    left_out = set(spatial) - set(unet.state_dict())
+    expected = unet.state_dict()
+    left_out = set(spatial) - set(expected)
     if left_out:
         raise ValueError(f"the image UNet has layers that the video UNet lacks: {sorted(left_out)[:5]}")
+    coarse = unet.config.in_channels
+    spatial["conv_in.weight"] = spatial["conv_in.weight"][:, :coarse]
+    spatial |= {f"conv_out.{name}": spatial[f"conv_out.{name}"][:coarse] for name in ("weight", "bias")}
     unet.load_state_dict(spatial, strict=False)
     for module in unet.modules():
         if type(module).__name__ == "TransformerTemporalModel":

@@ -67,11 +67,13 @@ NANO_ENCODER = ImageBindEncoderConfig(
 """A picture is 17 tokens, a film 20, a recording 9, all 128 wide. A film of eight frames gives four clips of two."""
 
 BATCH = {"image": 44, "video": 20, "audio": 12}
-COLORLESS = 0.25
+COLORLESS = 0.35
 """Share of the pictures and films that are shown in grey; they tell nothing of colours and backgrounds."""
 COLORED_FAMILIES = ("color", "companion color", "background")
 READING_WIDTH = 192
 """Width of the heads that read tokens."""
+FOCAL_FLOOR = 0.02
+"""What an item counts that is known for certain, where one that is unknown counts 1."""
 NUM_CAPTIONS = 16
 """Captions a step and modality: whole captions are long, so only some of the pictures bring theirs."""
 PATCH_FAMILIES = ("thing", "color")
@@ -89,6 +91,8 @@ class TrainingMedia:
     """uint8 pixels, or float16 normalised spectrograms (count, 1, 1, bins, frames)."""
     labels: dict[str, Tensor]
     """family -> (count,) index into the family's values, -1 where the attribute does not show."""
+    shares: Tensor
+    """float (count,): how often each is drawn, relative to the others."""
 
     def inputs(self, indices: Tensor, *, colorless: Tensor | None = None) -> Tensor:
         """The encoder's inputs for some items, as `ImageBindEncoder.preprocess` would make them.
@@ -135,7 +139,7 @@ def load_media(pool: Pool, folder: Path, encoder: ImageBindEncoder) -> TrainingM
         family: torch.tensor([values[family].get(attribute(scene, pool.modality, family), -1) for scene in scenes])
         for family in FAMILIES_OF[pool.modality]
     }
-    return TrainingMedia(pool=pool, stored=media, labels=labels)
+    return TrainingMedia(pool=pool, stored=media, labels=labels, shares=pool.shares)
 
 
 class ReadEncoder(nn.Module):
@@ -184,7 +188,7 @@ def contrastive_losses(
     """Draw a batch of every modality and contrast it, and read it where patches are whole; "loss" is the sum of the others."""
     encoder = module.encoder
     rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
-    chosen = {m: torch.randint(pool.pool.count, (BATCH[m],), generator=generator) for m, pool in media.items()}
+    chosen = {m: torch.multinomial(each.shares, BATCH[m], replacement=True, generator=generator) for m, each in media.items()}
     colorless = {m: torch.rand(len(indices), generator=generator) < COLORLESS for m, indices in chosen.items()}
     inputs = {m: media[m].inputs(indices, colorless=colorless[m]) for m, indices in chosen.items()}
     views, patches, tokens = embed_batch(encoder, inputs, kept_patches)
@@ -223,7 +227,7 @@ def phrase_losses(
         if (of_family >= 0).any():
             logits = torch.cat([scale * view @ phrases[family].T for view in views])
             repeated = of_family.repeat(len(views))
-            losses[f"{modality} {family}"] = F.cross_entropy(logits, repeated, ignore_index=-1)
+            losses[f"{modality} {family}"] = hard_cross_entropy(logits, repeated)
         if patches is not None and family in PATCH_FAMILIES:
             alone = torch.where(labels["companion"] < 0, of_family, -1) if modality == "image" else of_family
             logits = scale * patches @ phrases[family].T
@@ -232,10 +236,21 @@ def phrase_losses(
     return losses
 
 
+def hard_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of (N, values) that counts what is not known yet: each item by one minus its probability.
+
+    A focal weight (Lin et al. 2017, equation 4, with an exponent of 1) of mean 1. A moon differs from a circle in some
+    pixels, and among what is long known its gradient is lost. Items whose label is -1 count nothing.
+    """
+    losses = F.cross_entropy(logits, labels, ignore_index=-1, reduction="none")
+    weights = torch.where(labels >= 0, 1 - torch.exp(-losses.detach()) + FOCAL_FLOOR, 0.0)
+    return (losses * weights).sum() / weights.sum()
+
+
 def reading_losses(modality: str, logits: dict[str, Tensor], labels: dict[str, Tensor]) -> dict[str, Tensor]:
     """Cross entropy of what the heads read in the tokens of a modality."""
     return {
-        f"{modality} read {family}": F.cross_entropy(values, labels[family], ignore_index=-1)
+        f"{modality} read {family}": hard_cross_entropy(values, labels[family])
         for family, values in logits.items()
         if (labels[family] >= 0).any()
     }

@@ -1,7 +1,7 @@
 """`anygen train nano`: every component of nano from nothing, then the three alignment stages, then the model folder.
 
     tokenizer -> encoder, llm
-              -> caption-encoder, autoencoder-image, autoencoder-audio -> denoiser-image -> denoiser-video, denoiser-audio
+              -> caption-encoder, autoencoder-video, -image, -audio -> denoiser-image -> denoiser-video, denoiser-audio
               -> stage1 -> stage2 -> stage3 -> sampling -> export
 
 Each step keeps its run in a folder of its own under the work folder and is resumed by the same call; a step that is done
@@ -38,10 +38,9 @@ logger = logging.getLogger(__name__)
 POOLS = {
     "image": Pool(modality="image", count=40_000),
     "video": Pool(modality="video", count=12_000),
-    "audio": Pool(modality="audio", count=6_000),
+    "audio": Pool(modality="audio", count=12_000),
 }
-"""What denoisers and autoencoders learn from."""
-AUTOENCODER_POOLS = {"image": Pool(modality="image", count=8_000), "audio": POOLS["audio"]}
+"""What encoder, autoencoders, denoisers and stages learn from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ def steps() -> dict[str, Step]:
         "encoder": Step(run=_encoder, result="encoder/export/config.json"),
         "llm": Step(run=_llm, result="llm/export/config.json"),
         "caption-encoder": Step(run=train_caption_encoder, result="caption-encoder/reader.safetensors"),
-        **{f"autoencoder-{m}": _autoencoder_step(m) for m in ("image", "audio")},
+        **{f"autoencoder-{m}": _autoencoder_step(m) for m in ("video", "image", "audio")},
         **{f"denoiser-{m}": _denoiser_step(m) for m in ("image", "video", "audio")},
         "stage1": _stage_step("input_projectors"),
         "stage2": _stage_step("output_projectors"),
@@ -133,20 +132,14 @@ def export(work: Path, minutes: float | None = None) -> bool:
 
 def _autoencoder_step(modality: str) -> Step:
     def run(work: Path, minutes: float | None) -> bool:
-        return train_autoencoder(modality, pool=AUTOENCODER_POOLS[modality], work=work, minutes=minutes)
+        return train_autoencoder(modality, pools=POOLS, work=work, minutes=minutes)
 
     return Step(run=run, result=f"autoencoder-{modality}/export/config.json")
 
 
 def _denoiser_step(modality: str) -> Step:
     def run(work: Path, minutes: float | None) -> bool:
-        return train_denoiser(
-            modality,
-            pool=POOLS[modality],
-            autoencoder_pool=AUTOENCODER_POOLS["audio" if modality == "audio" else "image"],
-            work=work,
-            minutes=minutes,
-        )
+        return train_denoiser(modality, pools=POOLS, work=work, minutes=minutes)
 
     return Step(run=run, result=f"denoiser-{modality}/export/unet/config.json")
 

@@ -18,7 +18,7 @@ from anygen.model import AnyGenModel
 from anygen.nano.training.loop import START_FILE
 
 
-KEEPABLE = ("encoder", "llm", "autoencoder-image", "autoencoder-audio", *(f"denoiser-{modality}" for modality in MEDIA))
+KEEPABLE = ("encoder", "llm", *(f"{part}-{modality}" for part in ("autoencoder", "denoiser") for modality in MEDIA))
 """Steps of the recipe whose result can be taken over as it is."""
 
 
@@ -37,14 +37,14 @@ def take_apart(model: AnyGenModel, work: Path, *, keep: Collection[str] = ()) ->
     save_start(nn.ModuleDict({"encoder": encoder}), work / "encoder" / "whole")
     generators = {modality: model.generators[modality].pipeline for modality in MEDIA}
     generators["image"].text_encoder.save_pretrained(work / "caption-encoder" / "export")
-    for modality in ("image", "audio"):
+    for modality in MEDIA:
         generators[modality].vae.save_pretrained(work / f"autoencoder-{modality}" / "linear")
     for modality, pipeline in generators.items():
         save_start(pipeline.unet, work / f"denoiser-{modality}")
     finished = {
         "encoder": (encoder, "encoder/export"),
         "llm": (model.backbone, "llm/export"),
-        **{f"autoencoder-{m}": (generators[m].vae, f"autoencoder-{m}/export") for m in ("image", "audio")},
+        **{f"autoencoder-{m}": (pipeline.vae, f"autoencoder-{m}/export") for m, pipeline in generators.items()},
         **{f"denoiser-{m}": (pipeline.unet, f"denoiser-{m}/export/unet") for m, pipeline in generators.items()},
     }
     for name in keep:

@@ -1,4 +1,4 @@
-"""Pictures of scenes: `render_image` draws what a `Scene` says, 64 x 64 pixels.
+"""Pictures of scenes: `render_image` draws what a `Scene` says, 64 x 64 pixels or 128 x 128.
 
     Scene --arrange--> a Placed drawing per thing --compose before the background--> uint8 (64, 64, 3)
 
@@ -35,6 +35,8 @@ LONE_SIZES = {"small": (20, 24), "large": (33, 38)}
 TWO_SIZES = {"small": (16, 18), "large": (25, 27)}
 THREE_SIZES = {"small": (15, 17), "large": (23, 26)}
 """Range of the longer side in pixels when one, two or three things share the picture."""
+PICTURE_SIZES = (PICTURE_SIZE, 2 * PICTURE_SIZE)
+"""Sides of a picture in pixels: as nano sees it, and as nano draws it."""
 DARK_BACKGROUNDS = ("black", "night")
 
 
@@ -47,10 +49,15 @@ class Placed:
     pose: Pose
 
 
-def render_image(scene: Scene, rng: random.Random | int) -> np.ndarray:
-    """The picture of a scene, uint8 (64, 64, 3); `rng` (or its seed) varies tone, place, size, turn and details."""
+def render_image(scene: Scene, rng: random.Random | int, *, size: int = PICTURE_SIZE) -> np.ndarray:
+    """The picture of a scene, uint8 (size, size, 3); `rng` (or its seed) varies tone, place, size, turn and details.
+
+    `size` is 64, or 128 for the same picture twice as large; another one raises ValueError.
+    """
+    if size not in PICTURE_SIZES:
+        raise ValueError(f"size={size}: expected one of {', '.join(map(str, PICTURE_SIZES))}")
     rng = as_random(rng)
-    return compose(paint_background(scene.background, rng), arrange(scene, rng))
+    return compose(paint_background(scene.background, rng), arrange(scene, rng), size)
 
 
 def render_image_and_mask(scene: Scene, rng: random.Random | int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,9 +112,9 @@ def outline_color(color: RGB, background: str) -> RGB:
     return blend(color, (0, 0, 0), 0.5)
 
 
-def compose(background: Image.Image, things: list[Placed]) -> np.ndarray:
-    """Paint placed things over a copy of the background and average down to uint8 (64, 64, 3)."""
+def compose(background: Image.Image, things: list[Placed], size: int = PICTURE_SIZE) -> np.ndarray:
+    """Paint placed things over a copy of the background and average down to uint8 (size, size, 3)."""
     canvas = background.copy()
     for thing in things:
         paint(canvas, thing.drawing, thing.pose, thing.outline)
-    return np.asarray(canvas.reduce(OVERSAMPLING))
+    return np.asarray(canvas.reduce(OVERSAMPLING * PICTURE_SIZE // size))

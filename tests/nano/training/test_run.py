@@ -23,8 +23,7 @@ def miniature(monkeypatch):
     monkeypatch.setattr(run, "TrainingPlan", lambda: TrainingPlan(sparse_steps=2, whole_steps=2))
     monkeypatch.setattr(encoder, "BATCH", {"image": 4, "video": 4, "audio": 4})
     monkeypatch.setattr(alignment, "BATCH_SIZE", 4)
-    for name in ("POOLS", "AUTOENCODER_POOLS"):
-        monkeypatch.setattr(run, name, {m: replace(pool, count=COUNT) for m, pool in getattr(run, name).items()})
+    monkeypatch.setattr(run, "POOLS", {m: replace(pool, count=COUNT) for m, pool in run.POOLS.items()})
     monkeypatch.setattr(sampling, "NUM_SCENES", dict.fromkeys(sampling.NUM_SCENES, 2))
     monkeypatch.setattr(sampling, "SCALES", (2.0,))
 

@@ -35,8 +35,10 @@ def test_every_component_has_its_start(apart):
     _, work = apart
     for name in ("llm", "encoder/whole", "denoiser-image", "denoiser-video", "stage-input_projectors", "stage-output_projectors"):
         assert load_file(work / name / START_FILE)
-    for name in ("tokenizer/tokenizer.json", "encoder/tokenizer/tokenizer.json", "autoencoder-image/linear/config.json"):
+    for name in ("tokenizer/tokenizer.json", "encoder/tokenizer/tokenizer.json"):
         assert (work / name).exists()
+    for modality in ("image", "video", "audio"):
+        assert (work / f"autoencoder-{modality}" / "linear" / "config.json").exists()
 
 
 def test_kept_parts_are_in_place_as_finished(apart):
