@@ -25,12 +25,13 @@ SETTINGS_FILE = "generator.json"
 def own_classes() -> dict[str, type]:
     """The classes of ours that a pipeline folder may name; every other one is diffusers' or transformers'."""
     from anygen.generators.audio_pipeline import AudioLatentDiffusionPipeline
-    from anygen.generators.autoencoder import PatchAutoencoder
+    from anygen.generators.autoencoder import DetailAutoencoder, PatchAutoencoder
     from anygen.generators.unet_3d import TextPooledUNet3D
     from anygen.generators.vocoder import GriffinLimVocoder
 
     return {
         "AudioLatentDiffusionPipeline": AudioLatentDiffusionPipeline,
+        "DetailAutoencoder": DetailAutoencoder,
         "GriffinLimVocoder": GriffinLimVocoder,
         "PatchAutoencoder": PatchAutoencoder,
         "TextPooledUNet3D": TextPooledUNet3D,

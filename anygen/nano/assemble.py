@@ -65,8 +65,10 @@ def build_generators(work: Path) -> dict[str, Generator]:
 
     def parts(modality: str, unet_class: type) -> dict:
         unet = unet_class.from_pretrained(work / f"denoiser-{modality}" / "export" / "unet")
-        vae_class = DetailAutoencoder if modality == "image" else PatchAutoencoder
-        vae = vae_class.from_pretrained(work / f"autoencoder-{modality}" / "export")
+        if modality == "image":  # whose decoder has learnt from its denoiser
+            vae = DetailAutoencoder.from_pretrained(work / "decoder-image" / "export")
+        else:
+            vae = PatchAutoencoder.from_pretrained(work / f"autoencoder-{modality}" / "export")
         return dict(vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=build_scheduler())
 
     drawing = diffusers.StableDiffusionPipeline(

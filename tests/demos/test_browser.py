@@ -105,7 +105,7 @@ def test_upload_and_receive_a_picture_a_playing_film_and_a_playing_sound(visit, 
     shows(tab, "#chat .user img")
     assert "make a video" in tab.inner_text("#chat")
     made = tab.locator("#chat .bot img").first
-    assert size_of_picture(tab, "#chat .bot img") == (64, 64)
+    assert size_of_picture(tab, "#chat .bot img") == (128, 128)
     assert made.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
     assert made.bounding_box()["width"] == 256
 
@@ -212,7 +212,7 @@ def test_the_grid_tells_a_sentence_in_every_medium(visit, grid_page):
     tab.wait_for_function("document.querySelector('#box textarea').value !== ''")
     tab.press("#box textarea", "Enter")
     tab.wait_for_function("document.querySelector('#status').innerText.includes('seed 0')")
-    assert size_of_picture(tab, "#cells img") == (64, 64)
+    assert size_of_picture(tab, "#cells img") == (128, 128)
     tab.wait_for_function("document.querySelector('#cells video').currentTime > 0.3")
     assert tab.input_value("#cells textarea")
     tab.click("#cells button[aria-label=Play]")

@@ -20,7 +20,8 @@ from anygen.media.load import load_media
 FEW_STEPS = {f"{modality}_num_inference_steps": 2 for modality in ("image", "video", "audio")}
 SETTINGS = {"seed": 0, "seed_kind": "fixed", "temperature": 0.0, "top_p": 1.0, "max_new_tokens": 60}
 GUIDANCE = {f"{modality}_guidance_scale": 3.0 for modality in ("image", "video", "audio")}
-SIZES = {f"{modality}_{side}": 64 for modality in ("image", "video") for side in ("height", "width")} | {"video_num_frames": 8}
+SIZES = {f"{modality}_{side}": size for modality, size in (("image", 128), ("video", 64)) for side in ("height", "width")}
+SIZES |= {"video_num_frames": 8}
 GIVEN = SETTINGS | GUIDANCE | FEW_STEPS | SIZES
 
 
@@ -77,7 +78,7 @@ def test_media_come_in_the_order_they_were_said_and_can_be_downloaded(chat_page,
     assert roles(messages)[:2] == ["user", "user"] and set(roles(messages)[2:]) == {"assistant"}
     *_, image, video, audio = files_of(messages)
     assert (image.suffix, video.suffix, audio.suffix) == (".png", ".mp4", ".wav")
-    assert load_media("image", image).size == (64, 64)
+    assert load_media("image", image).size == (128, 128)
     assert len(load_media("video", video).frames) == 8 and load_media("audio", audio).duration > 2
 
 
@@ -195,7 +196,7 @@ def test_files_are_numbered_through_the_conversation_and_the_panel_waits(chat):
 def test_a_size_far_beyond_the_models_own_is_refused_with_the_rule(chat):
     pages = list(chat.send(Conversation(), {"text": "a bell", "files": []}, ["image"], **GIVEN | {"image_height": 2048}))
     assert pages[-1][0].last.error.code == "invalid_parameter" and not chat.desk.heard
-    assert "at most 16 times as much as height 64, width 64" in pages[-1][1][-1]["content"]
+    assert "at most 16 times as much as height 128, width 128" in pages[-1][1][-1]["content"]
 
 
 def test_regenerate_gives_another_medium_in_the_same_place(chat):

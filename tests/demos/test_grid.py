@@ -11,7 +11,7 @@ def test_one_input_of_any_kind_is_told_in_every_medium(grid_page, connect, sound
     for text, files in (("a large red bell", []), ("", [handle_file(str(sound))])):
         status, words, image, video, audio = client.predict(message={"text": text, "files": files}, seed=3, api_name="/make")
         assert "seed 3" in status and words
-        assert load_media("image", image).size == (64, 64) and load_media("audio", audio).duration > 2
+        assert load_media("image", image).size == (128, 128) and load_media("audio", audio).duration > 2
         assert len(load_media("video", video["video"] if isinstance(video, dict) else video).frames) == 8
 
 

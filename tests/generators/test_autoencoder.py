@@ -103,7 +103,7 @@ def test_details_have_mean_0_and_variance_1_over_what_was_trained_on(detailed):
         detailed.train().encode(x)
     details = detailed.eval().encode(x).latents[:, 12:]
     assert details.mean(dim=(0, 2, 3)).abs().max() < 0.1
-    assert details.var(dim=(0, 2, 3)).sub(1).abs().max() < 0.1
+    assert details.var(dim=(0, 2, 3)).sub(1).abs().max() < 0.2
 
 
 @pytest.mark.parametrize("wrong", [{"block_out_channels": (8, 8, 8, 16)}, {"coarse_channels": 16}, {"coarse_channels": 0}])

@@ -57,7 +57,7 @@ def test_a_short_answer_says_that_it_was_cut(client):
 def test_every_medium_comes_out_as_a_part_that_plays(client):
     message = ask(client, BELL, modalities=["text", "image", "video", "audio"], seed=1).choices[0].message
     parts = {part["type"]: part for part in message.parts}
-    assert load_image(decoded(parts["image_url"]["image_url"]["url"])).size == (64, 64)
+    assert load_image(decoded(parts["image_url"]["image_url"]["url"])).size == (128, 128)
     assert load_video(parts["video_url"]["video_url"]["url"]).frames.shape == (8, 64, 64, 3)
     sound = load_audio(parts["audio_url"]["audio_url"]["url"])
     assert sound.sampling_rate == 16_000 and sound.duration == pytest.approx(2.048, abs=0.1)
@@ -140,15 +140,15 @@ def test_what_fails_before_a_stream_begins_has_a_status(client):
 
 
 def test_images(client):
-    made = client.images.generate(model="nano", prompt="a red bell", n=2, size="64x64", extra_body={"seed": 3})
+    made = client.images.generate(model="nano", prompt="a red bell", n=2, size="128x128", extra_body={"seed": 3})
     pictures = [Image.open(io.BytesIO(base64.b64decode(each.b64_json))) for each in made.data]
-    assert [each.format for each in pictures] == ["PNG"] * 2 and {each.size for each in pictures} == {(64, 64)}
+    assert [each.format for each in pictures] == ["PNG"] * 2 and {each.size for each in pictures} == {(128, 128)}
     assert made.data[0].b64_json != made.data[1].b64_json and made.anygen["seed"] == 3
     for size in ("1024x1024", "513x513"):
         with pytest.raises(openai.BadRequestError) as raised:
             client.images.generate(model="nano", prompt="a red bell", size=size)
         assert raised.value.code == "invalid_parameter" and raised.value.param == "size"
-        assert raised.value.body["expected"].startswith("64x64")
+        assert raised.value.body["expected"].startswith("128x128")
 
 
 def test_speech_is_refused_with_what_there_is(client):

@@ -32,14 +32,16 @@ LOOPS = {
 BATCH_SIZE = 28
 MAKING = ("draw", "film", "play", "bare caption", "forced media", "several media")
 """Dialogue tasks that ask for media in words."""
+SEEING = ("describe image", "describe video", "image to video", "image to audio", "video to image", "video to audio", "change medium")
+"""Dialogue tasks in which a picture or film has to be seen."""
 TASKS = {
     "input_projectors": (
         "describe image", "describe video", "describe audio", "questions", "questions about sound", "is there",
     ),
     "output_projectors": MAKING,
-    "instruction": (*TASK_WEIGHTS, *MAKING, *MAKING),
+    "instruction": (*TASK_WEIGHTS, *MAKING, *MAKING, *SEEING, *SEEING),
 }  # fmt: skip
-"""Dialogue tasks that each stage learns from; the last from all, `MAKING` three times as often: it is the harder half."""
+"""Dialogue tasks that each stage learns from; the last from all, making and seeing three times as often: they are harder."""
 
 
 def run_stage(

@@ -72,6 +72,8 @@ COLORLESS = 0.35
 COLORED_FAMILIES = ("color", "companion color", "background")
 READING_WIDTH = 192
 """Width of the heads that read tokens."""
+THING_WEIGHT = 6.0
+"""What the losses of a picture's or film's thing count where others count 1: there are 32 things, and some differ by little."""
 FOCAL_FLOOR = 0.02
 """What an item counts that is known for certain, where one that is unknown counts 1."""
 NUM_CAPTIONS = 16
@@ -185,7 +187,7 @@ def train_encoder(
 def contrastive_losses(
     module: ReadEncoder, media: dict[str, TrainingMedia], generator: torch.Generator, *, kept_patches: int | None
 ) -> dict[str, Tensor]:
-    """Draw a batch of every modality and contrast it, and read it where patches are whole; "loss" is the sum of the others."""
+    """Draw a batch of every modality and contrast it, and read it where patches are whole; "loss" is the weighted sum."""
     encoder = module.encoder
     rng = random.Random(int(torch.randint(2**62, (1,), generator=generator)))
     chosen = {m: torch.multinomial(each.shares, BATCH[m], replacement=True, generator=generator) for m, each in media.items()}
@@ -210,7 +212,8 @@ def contrastive_losses(
             words = embed_words(encoder, captions)
             losses[f"{modality} caption"] = info_nce(scale * vectors[modality][some] @ words.T)
     losses["image audio"] = bind_sounds(scale, vectors, {m: media[m].labels["thing"][i] for m, i in chosen.items()})
-    return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+    weights = {name: THING_WEIGHT for name in losses if name.endswith(" thing") and not name.startswith("audio")}
+    return {"loss": sum(weights.get(name, 1.0) * loss for name, loss in losses.items()), **losses}
 
 
 def phrase_losses(

@@ -1,7 +1,7 @@
 """`anygen train nano`: every component of nano from nothing, then the three alignment stages, then the model folder.
 
     tokenizer -> encoder, llm
-              -> caption-encoder, autoencoder-video, -image, -audio -> denoiser-image -> denoiser-video, denoiser-audio
+              -> caption-encoder, autoencoder-video, -image, -audio -> denoiser-image -> denoiser-video, -audio, decoder-image
               -> stage1 -> stage2 -> stage3 -> sampling -> export
 
 Each step keeps its run in a folder of its own under the work folder and is resumed by the same call; a step that is done
@@ -23,6 +23,7 @@ from anygen.model import AnyGenModel
 from anygen.nano.training.alignment import load_stages, run_stage
 from anygen.nano.training.autoencoders import train_autoencoder
 from anygen.nano.training.caption_encoder import train_caption_encoder
+from anygen.nano.training.decoder import train_decoder
 from anygen.nano.training.denoisers import train_denoiser
 from anygen.nano.training.encoder import TrainingPlan, build_encoder, encoder_tokenizer, load_media, train_encoder
 from anygen.nano.training.llm import LOOP as LLM_LOOP
@@ -61,6 +62,7 @@ def steps() -> dict[str, Step]:
         "caption-encoder": Step(run=train_caption_encoder, result="caption-encoder/reader.safetensors"),
         **{f"autoencoder-{m}": _autoencoder_step(m) for m in ("video", "image", "audio")},
         **{f"denoiser-{m}": _denoiser_step(m) for m in ("image", "video", "audio")},
+        "decoder-image": Step(run=_decoder, result="decoder-image/export/config.json"),
         "stage1": _stage_step("input_projectors"),
         "stage2": _stage_step("output_projectors"),
         "stage3": _stage_step("instruction"),
@@ -117,6 +119,10 @@ def _encoder(work: Path, minutes: float | None) -> bool:
 
 def _llm(work: Path, minutes: float | None) -> bool:
     return pretrain_llm(tokenizer_folder=work / "tokenizer", folder=work / "llm", loop=LLM_LOOP, minutes=minutes)
+
+
+def _decoder(work: Path, minutes: float | None) -> bool:
+    return train_decoder(pools=POOLS, work=work, minutes=minutes)
 
 
 def _sampling(work: Path, minutes: float | None) -> bool:

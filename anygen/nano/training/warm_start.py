@@ -18,7 +18,7 @@ from anygen.model import AnyGenModel
 from anygen.nano.training.loop import START_FILE
 
 
-KEEPABLE = ("encoder", "llm", *(f"{part}-{modality}" for part in ("autoencoder", "denoiser") for modality in MEDIA))
+KEEPABLE = ("encoder", "llm", *(f"{part}-{modality}" for part in ("autoencoder", "denoiser") for modality in MEDIA), "decoder-image")
 """Steps of the recipe whose result can be taken over as it is."""
 
 
@@ -45,6 +45,7 @@ def take_apart(model: AnyGenModel, work: Path, *, keep: Collection[str] = ()) ->
         "encoder": (encoder, "encoder/export"),
         "llm": (model.backbone, "llm/export"),
         **{f"autoencoder-{m}": (pipeline.vae, f"autoencoder-{m}/export") for m, pipeline in generators.items()},
+        "decoder-image": (generators["image"].vae, "decoder-image/export"),
         **{f"denoiser-{m}": (pipeline.unet, f"denoiser-{m}/export/unet") for m, pipeline in generators.items()},
     }
     for name in keep:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from anygen.nano.training import alignment, autoencoders, caption_encoder, denoisers, encoder, llm, run, sampling
+from anygen.nano.training import alignment, autoencoders, caption_encoder, decoder, denoisers, encoder, llm, run, sampling
 from anygen.nano.training.encoder import TrainingPlan
 from anygen.nano.training.run import steps, train
 
@@ -17,6 +17,7 @@ def miniature(monkeypatch):
     """The recipe with two optimiser steps where it has thousands, and pools of a few media."""
     short = {"steps": 2, "warmup_steps": 1}
     monkeypatch.setattr(caption_encoder, "LOOP", replace(caption_encoder.LOOP, **short))
+    monkeypatch.setattr(decoder, "LOOP", replace(decoder.LOOP, **short))
     monkeypatch.setattr(run, "LLM_LOOP", replace(llm.LOOP, **short))
     for module in (autoencoders, denoisers, alignment):
         monkeypatch.setattr(module, "LOOPS", {name: replace(loop, **short) for name, loop in module.LOOPS.items()})
