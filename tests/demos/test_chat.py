@@ -194,7 +194,8 @@ def test_files_are_numbered_through_the_conversation_and_the_panel_waits(chat):
 
 
 def test_a_size_far_beyond_the_models_own_is_refused_with_the_rule(chat):
-    pages = list(chat.send(Conversation(), {"text": "a bell", "files": []}, ["image"], **GIVEN | {"image_height": 2048}))
+    huge = {"image_height": 2048, "image_width": 2048}
+    pages = list(chat.send(Conversation(), {"text": "a bell", "files": []}, ["image"], **GIVEN | huge))
     assert pages[-1][0].last.error.code == "invalid_parameter" and not chat.desk.heard
     assert "at most 16 times as much as height 128, width 128" in pages[-1][1][-1]["content"]
 
