@@ -26,9 +26,9 @@ from anygen.nano.training.loop import LoopConfig, fit, python_random
 from anygen.nano.training.pools import Pool
 
 LOOPS = {
-    "image": LoopConfig(steps=4500, learning_rate=1e-3, ema_decay=0.999, warmup_steps=200),
-    "video": LoopConfig(steps=2400, learning_rate=6e-4, ema_decay=0.995, warmup_steps=50, log_every=20),
-    "audio": LoopConfig(steps=2500, learning_rate=1e-3, ema_decay=0.998, warmup_steps=100),
+    "image": LoopConfig(steps=20000, learning_rate=1e-3, ema_decay=0.999, warmup_steps=200),
+    "video": LoopConfig(steps=4000, learning_rate=6e-4, ema_decay=0.995, warmup_steps=50, log_every=20),
+    "audio": LoopConfig(steps=6800, learning_rate=1e-3, ema_decay=0.998, warmup_steps=100),
 }
 BATCH_SIZES = {"image": 32, "video": 16, "audio": 32}
 """16 films: on one thread torch falls back to slow 3-D convolutions for smaller batches."""

@@ -121,7 +121,7 @@ class TrainingPlan:
 
     sparse_steps: int = 3000
     """Left out where the encoder begins with the weights of a finished one."""
-    whole_steps: int = 1400
+    whole_steps: int = 5800
     whole_rate: float = 1e-3
     """Peak learning rate of the second part; the first has 1e-3 too."""
 

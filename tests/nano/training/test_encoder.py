@@ -167,3 +167,13 @@ def test_a_few_steps_lower_the_loss_and_a_run_resumes(media, tokenizer, tmp_path
     assert after < 0.8 * before
     figures = measure(encoder, media, media, probe_items=12)
     assert set(figures) == {f"{m} {family}" for m, families in FAMILIES_OF.items() for family in families}
+
+
+def test_what_is_not_known_yet_counts_more():
+    known, unknown = torch.tensor([[8.0, 0.0]]), torch.tensor([[0.0, 0.0]])
+    both, labels = torch.cat([known, unknown]), torch.tensor([0, 0])
+    plain = F.cross_entropy(both, labels)
+    found = training.hard_cross_entropy(both, labels)
+    assert plain < found < F.cross_entropy(unknown, labels[:1]) * 1.0001
+    ignored = training.hard_cross_entropy(torch.cat([both, unknown]), torch.tensor([0, 0, -1]))
+    assert torch.equal(ignored, found) and not training.hard_cross_entropy(known, labels[:1]).isnan()
