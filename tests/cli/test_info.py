@@ -24,7 +24,7 @@ sys.exit(f"status {status}, loaded {heavy}" if status or heavy - {"yaml"} else 0
 def test_nano_is_told_without_loading_a_library():
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "memory of the weights: float32 0.11 GB" in done.stdout and "int4" in done.stdout
+    assert "memory of the weights: float32 0.12 GB" in done.stdout and "int4" in done.stdout
     assert "encoder 128 -> input_projectors/image 128" in done.stdout and "MISMATCH" not in done.stdout
 
 
