@@ -145,7 +145,7 @@ def _is_of(cell: Cell, split: str, question: DialogueTurn, reply: DialogueTurn) 
     if cell.reply in MEDIA and [part.type for part in reply.media] != [cell.reply]:
         return False
     scenes = [part.scene for part in (*question.media, *reply.media)]
-    if any(scene.count > 1 or scene.companion is not None for scene in scenes) and "count" not in cell.reported:
+    if any(scene.count > 1 or scene.companion is not None for scene in scenes) and "count" not in cell.attributes:
         return False
     if any(scene.tone is not None for scene in scenes) != (cell.hears == "tones"):
         return False
