@@ -69,7 +69,7 @@ def test_conversations_that_are_none(server, messages, param):
         ({"generation": {"num_outputs": 65}}, "generation.num_outputs"),
         ({"generation": {"image": {"height": 513}}}, "image['height']"),
         ({"generation": {"video": {"num_frames": 0}}}, "video['num_frames']"),
-        ({"generation": {"image": {"height": 512, "width": 256}}}, "image"),
+        ({"generation": {"video": {"height": 512, "width": 256}}}, "video"),
         ({"generation": {"video": {"num_frames": 136}}}, "video"),
         ({"audio": {"format": "mp3", "voice": "alloy"}}, "audio.format"),
     ],
@@ -218,7 +218,7 @@ def test_the_media_type_of_an_address_is_not_believed(server):
 
 
 def test_how_large_a_medium_may_be_is_a_setting(start):
-    body = {"modalities": ["text"], "max_tokens": 4, "generation": {"image": {"height": 512, "width": 256}}}
+    body = {"modalities": ["text"], "max_tokens": 4, "generation": {"video": {"height": 512, "width": 256}}}
     refused = start().chat("x", **body)
     assert code(refused) == (400, "invalid_parameter")
     assert error(refused)["expected"] == "at most 16 times as much as height 64, width 64"
