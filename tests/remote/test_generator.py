@@ -152,7 +152,7 @@ def test_nano_behind_its_own_server_is_a_generator_of_everything(nano_url):
         (medium,) = generate(generator, ["a large red bell on grass"])
         (again,) = generate(generator, ["a large red bell on grass"])
         if modality == "image":
-            assert medium.size == (64, 64) and medium.tobytes() == again.tobytes()
+            assert medium.size == (128, 128) and medium.tobytes() == again.tobytes()
         elif modality == "audio":
             assert medium.sampling_rate == 16000 and len(medium.waveform) > 16000
         else:
