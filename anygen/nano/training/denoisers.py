@@ -123,8 +123,7 @@ def grow_from_image(unet: nn.Module, export: Path) -> None:
 
     image = UNet2DConditionModel.from_pretrained(export / "unet").state_dict()
     spatial = {name.replace("add_embedding.", "time_embedding.add_embedding."): tensor for name, tensor in image.items()}
-    expected = unet.state_dict()
-    left_out = set(spatial) - set(expected)
+    left_out = set(spatial) - set(unet.state_dict())
     if left_out:
         raise ValueError(f"the image UNet has layers that the video UNet lacks: {sorted(left_out)[:5]}")
     coarse = unet.config.in_channels
